@@ -12,6 +12,7 @@ from mosha.core.cluster.eligibility import eligible
 from mosha.core.explain.verdicts import judge
 from mosha.core.explain.why_not import why_not
 from mosha.core.status import GroupLine, GroupState
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import Wish
 from tests.core.story import TIMING, G, Story, hactl, report
 from tests.core.test_candidacy import due, says, state
@@ -165,3 +166,10 @@ def test_of_two_groups_that_find_room_for_one_the_other_waits_and_is_looked_at_a
     story.show(1, report("start"))
     assert here.crowded == set()
     assert G in story.nodes[1].take_to_step()
+
+
+def test_what_runs_here_without_a_claim_takes_room(full: Story) -> None:
+    story = full
+    assert capacity.load(state(story), 1) == 0
+    story.show(1, GroupReport("big", "start", GroupState.DONE, "start", alive=1))
+    assert capacity.load(state(story), 1) == BIG.weight

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core.cluster import giving_up, orders
+from mosha.core.cluster import exhaustion, giving_up, orders
 from mosha.core.explain.reasons import Holds
 from mosha.core.explain.verdicts import judge
 from mosha.core.explain.why import why
@@ -332,6 +332,26 @@ def test_a_restart_of_the_monitor_does_not_start_it() -> None:
     orders.give(story.nodes[1].state, Order(Verb.CLEANUP, G), story.now)
     story.live(10.0)
     assert story.at_home() == [1]
+
+
+def test_nor_does_one_that_has_not_read_its_tables_yet() -> None:
+    story = stopped()
+    claim = story.files[3].claims[G]
+    state = story.start(3, inc=300).state
+    state.hactl = state.cltab_groups = None
+    story.step(3)
+    record = state.record(G)
+    assert (bool(record.exhausted), record.claim, record.activated) == (True, claim, True)
+
+
+def test_a_node_that_is_displaced_has_stopped_nothing_for_good_any_more() -> None:
+    story = stopped()
+    brain = story.nodes[3]
+    brain.take_to_step()
+    brain.state.displaced = True
+    exhaustion.settle(brain.state, brain.state.record(G))
+    assert brain.state.record(G).exhausted == ""
+    assert G in brain.take_to_step()
 
 
 def test_if_its_node_dies_another_one_starts_it() -> None:

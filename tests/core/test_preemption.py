@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.cluster.candidacy import joint_plan
+from mosha.core.cluster.eligibility import NodeRules
+from mosha.core.cluster.preemption import find
+from mosha.core.cluster.preemption import preempted as gives_way_to
 from mosha.core.cluster.state import LogRecord
 from mosha.core.explain.verdicts import judge
-from mosha.core.status import GroupLine, GroupState, Status
+from mosha.core.status import GroupLine, GroupState, Status, Vote
 from mosha.core.tables import Wish
-from tests.core.story import TIMING, Story, hactl
+from tests.core.story import INC, TIMING, Story, hactl
 from tests.core.test_candidacy import says, state
 from tests.core.test_capacity import RUNS, crowd, homes, told
 
@@ -231,6 +236,52 @@ def test_without_a_quorum_or_in_doubt_where_it_runs_nothing_gives_way() -> None:
     state(story).silent_until = story.now + 1.0
     state(story).changed()
     assert preempted(story) == {}
+
+
+def test_for_a_group_that_is_being_claimed_or_may_run_already_nothing_gives_way() -> None:
+    def victims() -> set[str]:
+        plan, rules = {"high": ()}, NodeRules(frozenset({2}), {}, {})
+        return set(find(state(story), plan, rules, story.now).victims)
+
+    story = seen(HIGH, low("a", weight=2), n2={"a": 1})
+    assert victims() == {"a"}
+    record = state(story).record("high")
+    free = record.ballot
+    record.ballot = replace(free, vote=Vote(1, 2, INC, 1))
+    assert victims() == set()
+    record.ballot = free
+    assert victims() == {"a"}
+    story = crowd(HIGH, low("a", weight=2))
+    state(story).capacity = 0
+    state(story).silent_until = story.now
+    story.write(1)
+    shown: dict[str, Any] = {"capacity": 4, "claims": {"a": 1}, "groups": {"a": RUNS}}
+    story.hear(1, says(2, **shown))
+    assert victims() == {"a"}
+    story.hear(1, says(2, 3, **shown, votes={"high": Vote(1, 3, INC, 1)}))
+    assert victims() == set()
+
+
+def test_a_group_gives_way_only_on_the_chosen_node() -> None:
+    story = seen(HIGH, low("a", weight=2), low("z"), n2={"a": 1}, n3={"a": 1})
+    state(story).preempted = {"a": ("high", 2)}
+    assert gives_way_to(state(story), "a") == ""
+    assert gives_way_to(story.nodes[2].state, "a") == ""
+    state(story).preempted = {"a": ("high", 1)}
+    assert gives_way_to(state(story), "a") == "high"
+
+
+def test_two_that_wait_do_not_count_the_same_room() -> None:
+    liked = replace(HIGH, prefer=(2, 3))
+    wishes = (liked, replace(liked, group="second", priority=9), low("a", weight=2))
+    story = seen(*wishes, low("b", weight=2), n2={"a": 1}, n3={"b": 1})
+    assert preempted(story) == {"a": ("high", 2), "b": ("second", 3)}
+
+
+def test_nothing_gives_way_where_one_of_the_same_priority_keeps_the_group_away() -> None:
+    apart = Wish("high", "start", weight=3, priority=10, only=(2,), apart=("c",))
+    wishes = (apart, low("a", weight=2), low("c", priority=10))
+    assert preempted(seen(*wishes, n2={"a": 1, "c": 1})) == {}
 
 
 def test_room_that_is_made_is_not_given_to_what_is_placed_later() -> None:

@@ -12,7 +12,7 @@ from mosha.core.cluster.relation_graph import NO_RELATIONS, graph_of
 from mosha.core.cluster.relations import HOLD_LIMIT_S
 from mosha.core.status import GroupLine, GroupState, Order, Verb
 from mosha.core.tables import STOP_LEVEL, Hactl, Wish
-from tests.core.story import STEP_S, TIMING, Story, hactl, status
+from tests.core.story import INC, STEP_S, TIMING, Story, hactl, status
 
 DB, WEB = "db", "web"
 T = TIMING.timeout_s
@@ -197,6 +197,47 @@ def test_a_lost_lease_waits_for_nothing() -> None:
     assert story.owners(DB) == []
 
 
+def test_a_node_that_obeys_a_poison_pill_or_was_displaced_waits_for_nothing() -> None:
+    story = told(*ORDERED)
+    state = story.nodes[1].state
+    assert relations.held(state, state.record(DB), story.now)
+    state.displaced = True
+    assert not relations.held(state, state.record(DB), story.now)
+    state.displaced = False
+    story.hear(1, replace(story.files[2], seq=10**6, pills={1: INC}))
+    assert list(relations.dependants(state, DB)) == [(WEB, 2)]
+    assert not relations.held(state, state.record(DB), story.now)
+
+
+def test_a_group_without_a_lease_that_is_told_to_leave_or_only_planned_is_not_come_after() -> None:
+    story = told(*ORDERED)
+    state = story.nodes[1].state
+    record = state.record(DB)
+    assert relations.awaited(state, WEB) == ""
+    record.granted = False
+    assert relations.awaited(state, WEB) == "waits for db (after=): it is start DONE on node 1"
+    record.granted, record.told_level = True, STOP_LEVEL
+    assert "about to leave (told to stop)" in relations.awaited(state, WEB)
+
+
+def test_those_that_a_mark_concerns_take_a_step() -> None:
+    story = told(*ORDERED)
+    brain = story.nodes[1]
+    record = brain.state.record(DB)
+    brain.take_to_step()
+    relations.hold(brain.state, record, "a test", story.now)
+    assert WEB in brain.take_to_step()
+    relations.stay(brain.state, record)
+    assert WEB in brain.take_to_step()
+
+
+def test_what_after_no_longer_names_is_forgotten() -> None:
+    story = told(*ORDERED)
+    edit(story, Wish(WEB, "start", prefer=(2,)))
+    story.live(SETTLED_S)
+    assert story.nodes[2].state.record(WEB).bound == {}
+
+
 def test_what_has_failed_at_stop_holds_nothing_back() -> None:
     story = told(*ORDERED)
     story.fails[2, "stop"] = "exit 1"
@@ -302,6 +343,18 @@ def test_a_restart_of_the_one_leaves_the_other_running() -> None:
     assert (story.at_home(DB), story.clinits[1][WEB].term) == ([1], term)
 
 
+def test_one_that_is_stopped_there_or_has_no_lease_here_is_not_run_with() -> None:
+    story = told(TOGETHER[0], replace(TOGETHER[1], level="stop"))
+    state = story.nodes[1].state
+    assert relations.alone(state, WEB, DB, 1) == ""
+    state.record(DB).granted = False
+    assert relations.alone(state, WEB, DB, 1) == "db (with=) is not here"
+    for level, why in (("start", ""), (STOP_LEVEL, "db (with=) is not there")):
+        groups = {DB: GroupLine(level, GroupState.STARTING)}
+        story.hear(1, status(2, 10**6 + len(why), claims={DB: 9}, groups=groups))
+        assert relations.alone(state, WEB, DB, 2) == why
+
+
 # --- on=all --------------------------------------------------------------------------------------
 
 
@@ -319,6 +372,15 @@ def test_a_group_comes_after_the_instance_of_its_own_node() -> None:
     story.stopped(2, WEB)
     story.live(2 * T)
     assert (story.at_home(WEB), story.owners(f"{DB}@2")) == ([3], [])
+
+
+def test_the_instance_of_another_node_does_not_wait_for_it() -> None:
+    every = Wish(DB, "start", on_all=True)
+    story = told(every, Wish(WEB, "start", prefer=(1,), after=(DB,)))
+    assert (story.at_home(WEB), story.owners(f"{DB}@2")) == ([1], [2])
+    story.nodes[2].leave()
+    story.live(SETTLED_S)
+    assert story.owners(f"{DB}@2") == []
 
 
 def test_each_instance_comes_after_a_single_group() -> None:
@@ -365,6 +427,14 @@ def test_of_two_that_are_on_one_node_one_leaves(one: Wish, two: Wish, stays: str
     assert story.at_home(stays) == [1]
     leaves = DB if stays == WEB else WEB
     assert story.at_home(leaves) in ([2], [3])
+
+
+def test_what_another_node_runs_without_a_claim_keeps_a_group_away() -> None:
+    story = told(Wish(DB, "stop"), Wish(WEB, "stop", apart=(DB,)))
+    state = story.nodes[1].state
+    assert relations.beside(state, WEB, 2) == ""
+    story.hear(1, status(2, 10**6, groups={DB: GroupLine("start", GroupState.DONE)}))
+    assert relations.beside(state, WEB, 2) == DB
 
 
 # --- the graph -----------------------------------------------------------------------------------

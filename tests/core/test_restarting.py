@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.cluster import orders, restarting
 from mosha.core.cluster.restarting import PAUSE_S
@@ -297,3 +298,11 @@ def test_what_a_node_that_is_not_heard_has_restarted_is_not_told() -> None:
     story.now += TIMING.timeout_s + 1
     story.miss(1, 2)
     assert restarting.known(state, G, story.now) is None
+
+
+def test_a_monitor_speaks_only_of_the_level_that_is_wanted() -> None:
+    story = running()
+    watched(story, monitor(story.now, failures=3))
+    assert restarting.failing(story.nodes[1].state, G) is not None
+    story.adopt_tables(1, hactl(replace(WISH, level="half")))
+    assert restarting.failing(story.nodes[1].state, G) is None

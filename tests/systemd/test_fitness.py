@@ -62,6 +62,9 @@ def told(
         ),
         ({"BoundBy": ["x.mount"]}, "with x.mount (BoundBy)", "systemctl edit --full x.mount"),
         ({"OnFailureOf": ["x.service"]}, "with x.service (OnFailureOf)", "take it out there"),
+        ({"RequiredBy": ["x.service"]}, "with x.service (RequiredBy)", "edit --full x.service"),
+        ({"UpheldBy": ["x.service"]}, "with x.service (UpheldBy)", "edit --full x.service"),
+        ({"OnSuccessOf": ["x.service"]}, "with x.service (OnSuccessOf)", "edit --full x.service"),
         ({"PartOf": ["a.target"]}, "is part of a.target", "systemctl edit --full web.service"),
         ({"Type": "oneshot"}, "is a oneshot", "RemainAfterExit=yes"),
         ({"RefuseManualStop": True}, "has RefuseManualStop=yes", "RefuseManualStop=no"),
@@ -99,6 +102,8 @@ def test_the_drop_in_is_written_once_and_allows_starts_while_its_process_lives(
     assert not drop_in.write()
     link = tmp_path / f"{UNIT}.d/mosha"
     assert f"\nAssertPathExists={link}\n" in drop_in.text
+    assert "\n[Unit]\nBefore=mosha-clinit.service\n" in drop_in.text
+    assert "\n[Service]\nRestart=no\n" in drop_in.text
     assert [path.name for path in link.parent.iterdir()] == ["zzz-mosha.conf"]
     assert (link.parent / "zzz-mosha.conf").read_text() == drop_in.text
     drop_in.allow()
@@ -119,10 +124,12 @@ def test_what_another_drop_in_overrides_is_named(tmp_path: Path) -> None:
         "Asserts": asserts,
     }
     assert drop_in.why_not_in_force(good) == ""
+    negated = [(name, trigger, True, path, state) for name, trigger, _, path, state in asserts]
     for change, why in (
         ({"NeedDaemonReload": True}, "systemd has not read it"),
         ({"Restart": "always"}, "Restart=always stands in another file"),
         ({"Slice": "system.slice"}, "Slice=system.slice stands in another file"),
         ({"Asserts": []}, "AssertPathExists= is emptied in another file"),
+        ({"Asserts": negated}, "AssertPathExists= is emptied in another file"),
     ):
         assert drop_in.why_not_in_force(good | change) == why
