@@ -4,9 +4,9 @@ Each run has a socket of its own, so what a process of a former run says late is
 the abstract namespace: no directory keeps processes of other users from it, and nothing is left of
 it. The kernel says who has sent a message (SCM_CREDENTIALS, unix(7)).
 
-`READY=1` and `STATUS=` are understood, `X_DEGRADED=1` of what runs an agent (`ocf/wrapper.py`), and
-`BARRIER=1` by what it needs: the descriptors that come with a message are closed when it has been
-handled. Everything else is ignored, as the manual page demands.
+`READY=1` and `STATUS=` are understood, `X_DEGRADED=1` and `STOPPING=1` of what runs an agent
+(`ocf/wrapper.py`), and `BARRIER=1` by what it needs: the descriptors that come with a message are
+closed when it has been handled. Everything else is ignored, as the manual page demands.
 """
 
 from __future__ import annotations
@@ -41,12 +41,13 @@ _ROOM = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(
 class Notification(Struct, frozen=True):
     """What a message says: that the run is ready, and what it does now (None: nothing of that).
 
-    `degraded`, with a status: it works, and something is wrong with it.
+    `degraded`, with a status: it works, and something is wrong with it. `stopping`: it has failed.
     """
 
     ready: bool = False
     status: str | None = None
     degraded: bool = False
+    stopping: bool = False
 
 
 class NotifySocket:
@@ -108,17 +109,19 @@ class NotifySocket:
 
 def read_notification(text: bytes) -> Notification:
     """Return what a message says; any bytes are a message, though perhaps of nothing."""
-    ready, status, degraded = False, None, False
+    ready, status, degraded, stopping = False, None, False, False
     for line in text.decode("utf-8", "replace").split("\n"):
         name, _, value = line.partition("=")
         if name == "READY" and value == "1":
             ready = True
         elif name == "X_DEGRADED" and value == "1":
             degraded = True
+        elif name == "STOPPING" and value == "1":
+            stopping = True
         elif name == "STATUS":
             printable = "".join(c if c.isprintable() else " " for c in value)
             status = " ".join(printable.split())[:STATUS_MAX_CHARS]
-    return Notification(ready, status, degraded)
+    return Notification(ready, status, degraded, stopping)
 
 
 def _read_ancillary(ancillary: list[tuple[int, int, bytes]]) -> tuple[int, list[int]]:

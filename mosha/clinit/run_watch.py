@@ -22,7 +22,7 @@ from mosha.clinit.descriptors import explained
 from mosha.clinit.notify_socket import Notification, NotifySocket
 from mosha.clinit.process_tracker import EntryKey, ProcessTracker
 from mosha.clinit.readiness import until_ready
-from mosha.core.supervision.process_events import BecameReady
+from mosha.core.supervision.process_events import BecameReady, Failing
 from mosha.core.supervision.supervisor import EntryEvent
 from mosha.core.supervision.unit import Launch
 from mosha.core.tables import Readiness, ReadyKind
@@ -142,6 +142,8 @@ class RunWatch:
             self._touch([self._key.group])
         if notification.ready:
             self._tell_ready(run)
+        if notification.stopping:
+            self._happen(EntryEvent(self._key.group, self._key.tag, Failing(run)))
 
     def _tell_ready(self, run: int) -> None:
         self._happen(EntryEvent(self._key.group, self._key.tag, BecameReady(run)))

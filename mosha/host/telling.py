@@ -19,11 +19,11 @@ def say(line: str) -> None:
         pass
 
 
-def notify(*lines: str) -> None:
-    """Tell who runs this process how the service is, as sd_notify(3) does."""
+def notify(*lines: str) -> bool:
+    """Tell who runs this process how the service is, as sd_notify(3) does; say whether he hears."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if address[:1] not in {"/", "@"}:
-        return
+        return False
     text = "\n".join(line[:STATUS_MAX_CHARS] for line in lines)
     place = f"\0{address[1:]}" if address[0] == "@" else address
     socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
@@ -32,5 +32,7 @@ def notify(*lines: str) -> None:
         socket.sendto(text.encode("utf-8", "replace"), place)
     except OSError as error:
         say(f"cannot tell {address} that the service is ready: {error.strerror}")
+        return False
     finally:
         socket.close()
+    return True

@@ -2,8 +2,9 @@
 
 It probes, starts, says that it is ready (sd_notify(3)), and monitors until SIGTERM or SIGINT tells
 it to stop. Its exit status (`core.agent_exits`) is 0 if the agent's stop has succeeded after that.
-When a monitor fails it stops the service and ends: whoever runs it starts it again, with his
-throttle. If told `--stop-only` it stops the service, makes sure that it is stopped, and ends.
+When a monitor fails it says so (`STOPPING=1`), waits for SIGTERM, which comes when what needs the
+service is gone, stops the service and ends: whoever runs it starts it again, with his throttle. If
+told `--stop-only` it stops the service, makes sure that it is stopped, and ends.
 
 What the probe finds running is stopped first. It was started by somebody else, or by a wrapper that
 was killed: only what this one starts is certainly below clinit and in the cgroup of its group, and
@@ -35,6 +36,10 @@ from mosha.ocf.signals import Signals
 from mosha.ocf.wrapper_words import WrapperWords, read_wrapper_words
 
 METADATA_LIMIT_S = 10.0
+TURN_LIMIT_S = 600.0
+"""So long at most a failed service is kept for what needs it and is being stopped."""
+
+ASK_AGAIN_S = 1.0
 
 
 class ServiceEndedError(Exception):
@@ -150,12 +155,21 @@ class Wrapper:
             return
         text = told_result("monitor", ended.status, ended.reason, limit_s=one.limit_s)
         if ended.status not in RUNNING:
+            self._await_turn(text)
             self._fail(text, exit_after("monitor", ended.status))
         degraded = text if ended.status in WARNING else ""
         if degraded != self._degraded:
             say(degraded or "no longer degraded")
             notify(f"STATUS={degraded or 'started'}", *(["X_DEGRADED=1"] if degraded else []))
         self._degraded = degraded
+
+    def _await_turn(self, text: str) -> None:
+        """Say that the service has failed, and how; wait for SIGTERM: what needs it is gone."""
+        until = time.monotonic() + TURN_LIMIT_S
+        while not self._signals.stopping and time.monotonic() < until:
+            if not notify("STOPPING=1", f"STATUS={text}"):
+                return
+            self._sleep(ASK_AGAIN_S)
 
     def _fail(self, text: str, status: int) -> None:
         """Stop what has failed, so that nothing of it is left, and end.

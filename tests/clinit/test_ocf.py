@@ -98,6 +98,30 @@ def test_a_service_that_dies_is_started_again(agent: FakeAgent, start_in: Start)
     assert d.entry("b").starts == 1
 
 
+def test_what_needs_a_failed_service_is_gone_when_it_is_stopped_and_comes_back_after_it(
+    agent: FakeAgent, start_in: Start
+) -> None:
+    """As a database on a volume: it may neither hinder an unmount nor start without the mount."""
+    there = f"test -e {agent.directory}/mounted || touch {agent.directory}/bare"
+    agent.hook("start", "touch mounted")
+    agent.hook("stop", "kill -0 $(cat user) 2>/dev/null && touch busy; rm -f mounted")
+    d = start_in(
+        "g:a:1:ocf(interval=1s):Sleeper state=x\n"
+        f"g:b:1:respawn:{there}; echo $$ > {agent.directory}/user; exec sleep 7402\n"
+        f"g:c:1:wait:{there}\n"
+    )
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    first = d.entry("b").pid
+    agent.hook("monitor", "test -e failed || { touch failed; fail 1 'too slow'; }")
+    wait_until(lambda: verbs(agent).count("start") == 2)
+    d.wait_for("1 DONE")
+    assert d.entry("b").pid != first
+    assert d.entry("a").exit == "exit 1"
+    left = {path.name for path in agent.directory.iterdir()}
+    assert left & {"mounted", "busy", "bare"} == {"mounted"}
+
+
 def test_the_service_is_not_signalled_but_stopped(agent: FakeAgent, start_in: Start) -> None:
     agent.hook("stop", "runs && touch alive-at-stop")
     d = start_in(TABLE)
@@ -176,14 +200,14 @@ def test_what_no_wrapper_can_stop_is_killed_and_nothing_beside_it(
     d = start_in(TABLE)
     d.tell("g", "1")
     d.wait_for("1 DONE")
-    frozen, beside = agent.service(), d.entry("b").pid
+    frozen = agent.service()
     os.kill(frozen, signal.SIGSTOP)
     os.kill(d.entry("a").pid, signal.SIGKILL)
     wait_until(lambda: verbs(agent).count("start") == 2)
     wait_until(lambda: d.entry("a").ready)
     assert verbs(agent) == ["monitor", "start", "monitor", "stop", "monitor", "start"]
     assert agent.service() != frozen
-    assert (d.entry("b").pid, d.group().state) == (beside, "DONE")
+    d.wait_for("1 DONE")
 
 
 def test_a_wrapper_that_is_frozen_is_killed_and_its_service_watched_again(

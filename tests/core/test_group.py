@@ -13,6 +13,7 @@ from mosha.core.supervision.group import (
     EntriesEnded,
     EntriesListed,
     EntriesStarted,
+    EntryLost,
     Event,
     Group,
     GroupEmptied,
@@ -156,7 +157,9 @@ def promised(group: Group) -> list[Event]:
         case GroupState.DUMPING:
             return [EntriesListed()]
         case GroupState.STARTING:
-            return [EntriesStarted()]
+            return [EntriesStarted(), EntryLost("a")]
+        case GroupState.DONE:
+            return [EntryLost("a")]
         case GroupState.CHECKING:
             emptied = GroupEmptied("g", group.visit)
             results = [LevelJudged(GroupState.FAILED, "x"), LevelJudged(GroupState.PASSED), DONE]

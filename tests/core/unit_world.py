@@ -25,6 +25,7 @@ from mosha.core.supervision.process_events import (
     Emptied,
     Exit,
     Exited,
+    Failing,
     Scope,
     Spawned,
     SpawnFailed,
@@ -118,6 +119,10 @@ class World(Struct, frozen=True):
         """Let the run of an entry be ready."""
         return self._feed(tag, BecameReady(self.of(tag).run))
 
+    def failing(self, tag: str) -> World:
+        """Let the run of an entry say that its service has failed, and wait for SIGTERM."""
+        return self._feed(tag, Failing(self.of(tag).run))
+
     def end(
         self, tag: str, code: int = 0, *, in_session: bool = False, elsewhere: bool = False
     ) -> World:
@@ -209,7 +214,7 @@ def key_of(world: World) -> object:
     group = world.unit.group
     processes = tuple(
         (
-            *(tag, p.state, p.then, p.leader, p.ready, min(p.escalation_step, 3)),
+            *(tag, p.state, p.then, p.leader, p.ready, p.lost, p.asks, min(p.escalation_step, 3)),
             *(p.rapid_restarts, p.due is None),
         )
         for tag, p in world.unit.processes.items()

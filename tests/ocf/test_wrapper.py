@@ -28,6 +28,14 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
     return process.returncode, said.splitlines()
 
 
+def ended_in_turn(agent: FakeAgent, process: subprocess.Popen[str]) -> tuple[int, list[str]]:
+    """Let a failed service be stopped, and return how it ended, and what it said."""
+    assert agent.heard().startswith("STOPPING=1\nSTATUS=monitor: ")
+    assert agent.calls()[-1].startswith("monitor "), "it is not stopped yet"
+    process.terminate()
+    return ended(process)
+
+
 def test_it_probes_starts_is_ready_monitors_and_stops(agent: FakeAgent) -> None:
     process = agent.wrapped(OFTEN, "--monitor=10/1")
     ready(agent)
@@ -47,7 +55,7 @@ def test_a_service_whose_process_dies_is_found_dead_at_once(agent: FakeAgent) ->
     process = agent.wrapped(RARELY)
     ready(agent)
     os.kill(agent.service(), signal.SIGKILL)
-    status, said = ended(process)
+    status, said = ended_in_turn(agent, process)
     assert status == agent_exits.FAILED
     assert said[-1] == "monitor: exit 7 (not running): no process"
     assert agent.calls()[-1].startswith("stop "), "nothing of it is left"
@@ -57,7 +65,7 @@ def test_a_monitor_that_hangs_is_a_failure(agent: FakeAgent) -> None:
     process = agent.wrapped(OFTEN, "--timeout=0.5")
     ready(agent)
     agent.hook("monitor", "sleep 1000")
-    assert ended(process) == (
+    assert ended_in_turn(agent, process) == (
         agent_exits.FAILED,
         ["monitor: not over in 0.5 s, killed"] * 2,
     )
@@ -168,7 +176,7 @@ def test_what_a_monitor_says_of_a_service_that_runs_decides_what_follows(
     process = agent.wrapped(OFTEN)
     ready(agent)
     agent.hook("monitor", f"exit {code}")
-    status, said = ended(process)
+    status, said = ended_in_turn(agent, process)
     assert (status, said[-1].startswith(f"monitor: exit {code} (")) == (expected, True)
     assert agent.calls()[-1].startswith("stop ")
 
@@ -213,7 +221,7 @@ def test_what_the_stop_of_a_failed_service_leaves_is_killed(
     ready(agent)
     left = agent.service()
     agent.hook("monitor", "fail 1 'it does not answer'")
-    found, said = ended(process)
+    found, said = ended_in_turn(agent, process)
     assert found == status
     assert f"killed, as its stop had left them: processes {left}" in said
     assert agent.processes() == []

@@ -9,8 +9,8 @@ ENTRIES: tuple[Mutant, ...] = (
         "what comes next does not wait until a service is ready",
         "C3",
         "mosha.core.supervision.unit",
-        "if process.awaited or (ends and process.state not in FINISHED):",
-        "if ends and process.state not in FINISHED:",
+        "if ends or process.awaited:",
+        "if ends:",
     ),
     Mutant(
         "a service may take for ever to be ready",
@@ -55,7 +55,7 @@ ENTRIES: tuple[Mutant, ...] = (
         more=(
             (
                 "mosha.core.supervision.process_record",
-                "return replace(process, leader=False, pid=0, ready=False)",
+                "return replace(process, leader=False, pid=0, ready=False, asks=False)",
                 "return replace(process, leader=False, pid=0)",
             ),
         ),
@@ -231,6 +231,33 @@ ENTRIES: tuple[Mutant, ...] = (
         "if found and not process.entry.wrapped:",
         test="test_ocf_entries.py::"
         "test_agents_stop_in_reverse_order_after_what_was_started_after_them",
+    ),
+    Mutant(
+        "what needs a mount runs on when the mount has failed",
+        "C3",
+        "mosha.core.supervision.group_table",
+        "(_G.DONE, _T.LOST): _G.STOPPING,",
+        "(_G.DONE, _T.LOST): _G.DONE,",
+        test="test_lost_entries.py::"
+        "test_what_comes_after_it_is_started_in_order_when_it_is_ready_again",
+    ),
+    Mutant(
+        "an agent that has failed is not told that it may stop",
+        "C3",
+        "mosha.core.supervision.lost_entries",
+        "for p in processes if p.asks)",
+        "for p in processes if p.asks and p.ready)",
+        test="test_lost_entries.py::"
+        "test_an_agent_that_fails_is_told_to_stop_when_all_that_comes_after_it_is_gone",
+    ),
+    Mutant(
+        "what needs a mount is started before the mount is there again",
+        "C3",
+        "mosha.core.supervision.process_record",
+        "return replace(process, ready=False, lost=True, asks=True)",
+        "return replace(process, lost=True, asks=True)",
+        test="test_lost_entries.py::"
+        "test_in_no_order_of_events_is_anything_started_that_needs_what_is_lost",
     ),
     Mutant(
         "a service is signalled before its agent stops it",

@@ -136,9 +136,9 @@ OPERATIONS: tuple[Mutant, ...] = (
     Mutant(
         "an entry stays stopped when its group starts anew",
         "orders",
-        "mosha.core.supervision.unit",
-        "if not (p.state is ProcessState.STOPPED or p.in_vain))",
-        "if not p.in_vain)",
+        "mosha.core.supervision.lost_entries",
+        "if lost or not (p.held or p.in_vain))",
+        "if lost or not p.in_vain)",
         test="test_entry_orders.py::test_a_stop_of_an_entry_ends_with_the_next_tell_to_its_group",
     ),
     Mutant(

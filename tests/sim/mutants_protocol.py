@@ -180,7 +180,7 @@ PROTOCOL: tuple[Mutant, ...] = (
         "what has stopped goes to stop once more",
         "C5",
         "mosha.core.supervision.unit",
-        "if stopped and _is_old_stop(group, text):",
+        "if stopped and groups.is_old_stop(group, text):",
         "if False:",
         test="test_stop_entries.py::test_a_stop_of_what_has_stopped_already_is_answered_with_a_report_and_nothing_else",
     ),

@@ -4,6 +4,8 @@ The rules of this file (catalogue C4 to C7, docs/explanation/protocol.md):
 
 - A tell sets the wish (`wanted`); the old level is shown until everything that does not belong
   to the wanted level is gone (C4.6, C4.11).
+- When an agent, a unit or an address fails, the group goes once more to the level that it has: what
+  comes after it is stopped, and started again when it is ready.
 - Level `stop` is the end: its entries run, then all processes that are left of the group are
   ended, daemons of `wait` and `once` entries too, and only then `stop DONE` is shown.
 - At `stop_at` the group goes to `stop` by itself; at `kill_at` all its processes are killed, the
@@ -74,6 +76,12 @@ class EntriesStarted(Struct, frozen=True):
     """Every entry of the level was started, and each `wait` and `test` has ended."""
 
 
+class EntryLost(Struct, frozen=True):
+    """An entry has failed that others need, which run: an agent, a unit or an address."""
+
+    tag: str
+
+
 class EntriesEnded(Struct, frozen=True):
     """No entry of the level has still to end by itself: what is left now are leftovers."""
 
@@ -100,6 +108,7 @@ Event = (
     | LeaversGone
     | EntriesListed
     | EntriesStarted
+    | EntryLost
     | EntriesEnded
     | GroupEmptied
     | LevelJudged
@@ -240,6 +249,15 @@ def _late_s(group: Group, passed: str, now: float) -> float:
     return now - (deadlines.kill_at if passed == "kill_at" else deadlines.stop_at)
 
 
+def is_old_stop(group: Group, text: Tell) -> bool:
+    """Say whether a monitor says `stop` of a claim under which the group has stopped already.
+
+    It had not read that report yet. To go to `stop` once more would only take time, in which the
+    next claim's `plan` would find the group not at rest.
+    """
+    return text.level == STOP_LEVEL and 0 < text.term <= group.term and text.kill_at is None
+
+
 def _read(group: Group, event: Event, passed: str) -> GroupTrigger | None:
     match event:
         case GroupTimePassed():
@@ -269,6 +287,7 @@ _MEANINGS: dict[type, GroupTrigger] = {
     LeaversGone: GroupTrigger.GONE,
     EntriesListed: GroupTrigger.LISTED,
     EntriesStarted: GroupTrigger.STARTED,
+    EntryLost: GroupTrigger.LOST,
     EntriesEnded: GroupTrigger.ENDED,
 }
 
@@ -291,6 +310,8 @@ def _noted(group: Group, event: Event, passed: str) -> Group:
             return replace(group, cause=cause)
         case LevelJudged(GroupState.FAILED, reason):
             return replace(group, cause=reason)
+        case EntryLost(tag):
+            return replace(group, cause=f"entry {tag} failed")
     if passed == "stop_at":
         cause = group.cause if group.wanted == STOP_LEVEL else LEASE_ENDED
         return replace(group, wanted=STOP_LEVEL, cause=cause, lapsed=True)

@@ -28,6 +28,7 @@ class GroupTrigger(enum.Enum):
     GONE = enum.auto()
     LISTED = enum.auto()
     STARTED = enum.auto()
+    LOST = enum.auto()
     ENDED = enum.auto()
     EMPTY = enum.auto()
     SWEEP_ON = enum.auto()
@@ -48,6 +49,7 @@ TABLE: dict[tuple[GroupState, GroupTrigger], GroupState] = {
     (_G.STARTING, _T.KILL): _G.STOPPING,
     (_G.STARTING, _T.HALT): _G.HALTING,
     (_G.STARTING, _T.STARTED): _G.CHECKING,
+    (_G.STARTING, _T.LOST): _G.STOPPING,
     (_G.CHECKING, _T.TELL): _G.STOPPING,
     (_G.CHECKING, _T.LAPSE): _G.STOPPING,
     (_G.CHECKING, _T.KILL): _G.STOPPING,
@@ -63,6 +65,7 @@ TABLE: dict[tuple[GroupState, GroupTrigger], GroupState] = {
     (_G.DONE, _T.KILL): _G.STOPPING,
     (_G.DONE, _T.HALT): _G.HALTING,
     (_G.DONE, _T.FAIL): _G.FAILED,  # an agent cannot run its service here any more
+    (_G.DONE, _T.LOST): _G.STOPPING,  # of the same level, for what comes after it
     (_G.PASSED, _T.TELL): _G.STOPPING,
     (_G.PASSED, _T.LAPSE): _G.STOPPING,
     (_G.PASSED, _T.KILL): _G.STOPPING,
@@ -89,6 +92,7 @@ ASKS: dict[tuple[GroupState, GroupTrigger], tuple[EntriesOrder, ...]] = {
     (_G.STARTING, _T.TELL): (EntriesOrder.LIST_ENTRIES,),
     (_G.STOPPING, _T.TELL): (EntriesOrder.STOP_LEAVERS,),
     (_G.STOPPING, _T.LAPSE): (EntriesOrder.STOP_LEAVERS,),
+    (_G.STOPPING, _T.LOST): (EntriesOrder.STOP_LEAVERS,),
     (_G.STOPPING, _T.KILL): (EntriesOrder.KILL_ALL,),
     (_G.DUMPING, _T.GONE): (EntriesOrder.LIST_ENTRIES,),
     (_G.CHECKING, _T.ENDED): (EntriesOrder.SWEEP,),

@@ -15,6 +15,8 @@ The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
   a service that is frozen, whose wrapper was killed, hinders each next one, and no agent ends it.
 - A monitor is run again and again, `interval` from start to start. As many failures in a row as its
   option says are one failure of its group, and so are as many more.
+- An agent, a unit or an address that fails after it was ready is `lost` until it is ready again:
+  what comes after it in its group is stopped meanwhile (`lost_entries`).
 - A stop sends INT, TERM and KILL in turn and repeats KILL as long as anything is alive. Only time
   moves it on: no second stop, and no other exit (C6.7, C6.8).
 - "Ended" means that no process of the entry is left, not that its leader is dead.
@@ -37,6 +39,7 @@ from mosha.core.supervision.process_events import (
     Event,
     Exit,
     Exited,
+    Failing,
     Healthy,
     KillAsked,
     NotReady,
@@ -130,6 +133,9 @@ def _is_late(process: Process, event: Event) -> bool:
         case BecameReady(run):
             running = process.state is ProcessState.RUNNING and process.leader
             return run != process.run or not running or process.ready
+        case Failing(run):
+            running = process.state is ProcessState.RUNNING and process.leader
+            return run != process.run or not running or not process.entry.wrapped
         case Emptied(run, scope):
             return run != process.run or process.leader or scope is not _awaited(process)
         case StopOrdered(order) | StartOrdered(order) | RestartOrdered(order):

@@ -96,6 +96,12 @@ class BecameReady(Struct, frozen=True):
     run: int
 
 
+class Failing(Struct, frozen=True):
+    """The service of the run has failed, or is being stopped: its process waits for SIGTERM."""
+
+    run: int
+
+
 class Emptied(Struct, frozen=True):
     """No process of the run is left in this scope."""
 
@@ -148,6 +154,7 @@ Event = (
     | SpawnPrevented
     | Exited
     | BecameReady
+    | Failing
     | Emptied
     | StopAsked
     | KillAsked

@@ -23,6 +23,7 @@ from mosha.core.supervision.process_events import (
     BecameReady,
     Event,
     Exited,
+    Failing,
     RestartOrdered,
     Spawned,
     SpawnFailed,
@@ -62,8 +63,9 @@ class Process(Struct, frozen=True):
     could not start it. `failed_at` lists the recent failures of a respawn entry: a run failed, or
     the entry had to pause although its runs succeeded. `severity` is how grave the end of the last
     run was: what is not soft is not started again. `unstopped`: it was of an agent that could not
-    stop its service, whose processes are ended before the next run. `succeeded`: a run of it has,
-    since its group came to its level.
+    stop its service, whose processes are ended before the next run. `lost`: an agent, a unit or an
+    address has failed and is not ready again; `asks`: its run waits for SIGTERM before it stops.
+    `succeeded`: a run of it has, since its group came to its level.
     """
 
     entry: Entry
@@ -89,6 +91,8 @@ class Process(Struct, frozen=True):
     severity: Severity = Severity.SOFT
     unstopped: bool = False
     succeeded: bool = False
+    lost: bool = False
+    asks: bool = False
     then: Then = Then.WAIT
     ordered: tuple[str, ...] = ()
     obeyed: tuple[str, ...] = ()
@@ -148,7 +152,9 @@ def noted(process: Process, event: Event, now: float) -> Process:
         case Spawned(_, pid):
             return replace(process, pid=pid, error="", prevented=False)
         case BecameReady():
-            return replace(process, ready=True)
+            return replace(process, ready=True, lost=False)
+        case Failing():
+            return replace(process, ready=False, lost=True, asks=True)
         case SpawnPrevented(_, reason):
             return _unstarted(process, reason)
         case SpawnFailed() | Exited() if process.timed_out:  # however it ends, it took too long
@@ -159,13 +165,16 @@ def noted(process: Process, event: Event, now: float) -> Process:
             return replace(process, exit=reason, said="", error=reason, prevented=False)
         case Exited(_, ended, _, _, said):
             daemonized = process.daemonized + 1 if _daemonized(process, event, now) else 0
-            early = process.awaited and process.state is ProcessState.RUNNING
+            running = process.state is ProcessState.RUNNING
+            early = process.awaited and running and not process.asks
+            lost = process.lost or (running and process.ready and process.entry.wrapped)
             process = _counted(process, now, well=ended.well and not early)
             text = f"{ended} before it was ready" if early else str(ended)
-            if process.state is ProcessState.RUNNING:
+            if running:
                 mode, code = process.entry.mode, ended.code
                 severity, unstopped = severity_of(mode, code), is_unstopped(mode, code)
-                process = replace(process, severity=severity, unstopped=unstopped)
+                lost = lost and severity is Severity.SOFT  # else its group fails
+                process = replace(process, severity=severity, unstopped=unstopped, lost=lost)
             return replace(_without_leader(process), daemonized=daemonized, exit=text, said=said)
         case StopOrdered(order) | StartOrdered(order) | RestartOrdered(order):
             waiting = (*process.ordered, order)[-ORDERS_REMEMBERED_MAX:]
@@ -213,7 +222,7 @@ def _unstarted(process: Process, reason: str) -> Process:
 
 
 def _without_leader(process: Process) -> Process:
-    return replace(process, leader=False, pid=0, ready=False)
+    return replace(process, leader=False, pid=0, ready=False, asks=False)
 
 
 def _said(event: SpawnFailed | Exited) -> str:
@@ -252,4 +261,5 @@ def rested(process: Process) -> Process:
 
 def afresh(process: Process) -> Process:
     """Return an entry that an operator starts as if it had never run: it has no failures."""
-    return replace(rested(process), then=Then.WAIT, starts=0, failures=0, daemonized=0, error="")
+    process = replace(rested(process), then=Then.WAIT, lost=False)
+    return replace(process, starts=0, failures=0, daemonized=0, error="")

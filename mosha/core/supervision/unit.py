@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from mosha.core.escalation import Limits
 from mosha.core.status import STOPPED, GroupState
-from mosha.core.supervision import agent_traces, entry_refusals, process_events
+from mosha.core.supervision import agent_traces, entry_refusals, lost_entries, process_events
 from mosha.core.supervision import group as groups
 from mosha.core.supervision import process as processes
 from mosha.core.supervision.entry_refusals import EntryReply
@@ -135,7 +135,7 @@ def tell(
     """Move the unit to a level with these definitions; passed deadlines are handled first."""
     group = unit.group
     stopped = group.level == group.wanted == STOP_LEVEL and group.state in STOPPED
-    if stopped and _is_old_stop(group, text):
+    if stopped and groups.is_old_stop(group, text):
         return unit, (Touched(group.name),)
     at_rest = group.state is GroupState.CONFIGURED or stopped
     untouched = (at_rest and text.level == PLAN_LEVEL) or unit.untouched
@@ -155,15 +155,6 @@ def tell(
     work.group(text)
     work.time_passed()
     return work.settle()
-
-
-def _is_old_stop(group: Group, text: Tell) -> bool:
-    """Say whether a monitor says `stop` of a claim under which the group has stopped already.
-
-    It had not read that report yet. To go to `stop` once more would only take time, in which the
-    next claim's `plan` would find the group not at rest.
-    """
-    return text.level == STOP_LEVEL and 0 < text.term <= group.term and text.kill_at is None
 
 
 def order_entry(
@@ -219,8 +210,7 @@ class _Work:
         self.now = now
         self.limits = limits
         self.effects: list[Effect] = []
-        # Made on first use: a level of n entries needs n of them.
-        self._definitions: dict[str, Entry] | None = None
+        self._definitions: dict[str, Entry] | None = None  # made on first use
 
     def group(self, event: groups.Event) -> None:
         group, effects = groups.advance(self.unit.group, event, self.now, self.limits)
@@ -236,10 +226,19 @@ class _Work:
         process, effects = processes.advance(before, event, self.now, self.limits)
         self._put(process)
         self.trace(agent_traces.followed(self.unit.traces, before, event, process))
-        for effect in effects:
-            self.effects.append(self._launch(effect) if isinstance(effect, Spawn) else effect)
+        self.effects += (self._launch(e) if isinstance(e, Spawn) else e for e in effects)
         if process is not before and not isinstance(event, process_events.Started):
             self.effects.append(Touched(self.unit.group.name))
+        if process.lost and isinstance(event, process_events.Failing | process_events.Exited):
+            self._lose(tag)
+
+    def _lose(self, tag: str) -> None:
+        state = self.unit.group.state
+        at_level = state in (GroupState.STARTING, GroupState.DONE)
+        if at_level and lost_entries.are_started(self._all()):
+            self.group(groups.EntryLost(tag))
+        elif state is not GroupState.STOPPING:
+            self.effects += lost_entries.told_to_stop(self._all())
 
     def trace(self, traces: agent_traces.Traces) -> None:
         if traces is not self.unit.traces:
@@ -275,7 +274,7 @@ class _Work:
         group = self.unit.group
         match group.state:
             case GroupState.STOPPING:
-                self._stop_next(self._leaves)
+                self._stop_next(self._leavers())
                 return None if self._leaving() else groups.LeaversGone()
             case GroupState.DUMPING:
                 return groups.EntriesListed()
@@ -287,7 +286,7 @@ class _Work:
                 return self._judge() if any(p.in_vain for p in self._all()) else None
             case GroupState.HALTING if group.sweep is Sweep.NOT_YET:
                 self._stop_next(lambda _: True)
-                live = any(process.state in LIVE for process in self._all())
+                live = any(p.state in LIVE for p in self._all())
                 return None if live else groups.LeaversGone()
         return None
 
@@ -295,9 +294,7 @@ class _Work:
         group = self.unit.group
         if group.level != STOP_LEVEL or group.sweep is Sweep.FINISHED:
             return self._judge()
-        ending = any(
-            process.state in LIVE and not process.entry.respawns for process in self._all()
-        )
+        ending = any(p.state in LIVE and not p.entry.respawns for p in self._all())
         return None if ending or group.sweep is Sweep.UNDER_WAY else groups.EntriesEnded()
 
     def _judge(self) -> groups.LevelJudged:
@@ -308,7 +305,7 @@ class _Work:
         group = self.unit.group
         match order:
             case EntriesOrder.STOP_LEAVERS:
-                self._stop(self._leaves)
+                self._stop(self._leavers())
             case EntriesOrder.STOP_ALL:
                 self._stop(lambda _: True)
             case EntriesOrder.KILL_ALL:
@@ -342,11 +339,14 @@ class _Work:
 
     def _leaving(self) -> bool:
         """Say whether any entry is alive that has to end before the wanted level starts."""
+        leaves = self._leavers()
         return any(
-            process.state is ProcessState.STOPPING
-            or (process.state in LIVE and self._leaves(process))
-            for process in self._all()
+            p.state is ProcessState.STOPPING or (p.state in LIVE and leaves(p)) for p in self._all()
         )
+
+    def _leavers(self) -> Callable[[Process], bool]:
+        after = lost_entries.dependants(self._all())
+        return lambda process: process.entry.tag in after or self._leaves(process)
 
     def _leaves(self, process: Process) -> bool:
         """Say whether an entry does not belong to the wanted level as it is now (C4.7, C5)."""
@@ -368,9 +368,8 @@ class _Work:
         return not refused and level_matches(entry.level, group.wanted)
 
     def _list_entries(self) -> None:
-        # What an operator has stopped is started again with its group, and so is a failed agent.
-        stay = (p for p in self._all() if not (p.state is ProcessState.STOPPED or p.in_vain))
-        kept = {p.entry.tag: p for p in stay if not self._leaves(p)}
+        leaves, stay = self._leavers(), lost_entries.staying(self._all())
+        kept = {p.entry.tag: p for p in stay if not leaves(p)}
         listed = {
             entry.tag: replace(kept[entry.tag], entry=entry)
             if entry.tag in kept
@@ -379,6 +378,7 @@ class _Work:
             if self._is_wanted(entry)
         }
         self.unit = replace(self.unit, processes=listed)
+        self.effects += lost_entries.told_to_stop(self._all())
 
     def _all_started(self) -> bool:
         """Start what can be started now, in file order; say whether that was all (C3.1, C3.2)."""
@@ -387,8 +387,8 @@ class _Work:
                 return True  # what comes after it needs it: the level has failed
             if process.state is ProcessState.WAITING:
                 self.process(process.entry.tag, process_events.Started(self.unit.runs + 1))
-            ends = process.entry.mode in (Mode.WAIT, Mode.TEST)
-            if process.awaited or (ends and process.state not in FINISHED):
+            ends = process.entry.mode in (Mode.WAIT, Mode.TEST) and process.state not in FINISHED
+            if ends or process.awaited:
                 return False
         return True
 

@@ -1,0 +1,146 @@
+"""What comes after an agent, a unit or an address that fails: stopped, and started after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mosha.core.agent_exits import UNUSABLE_HERE
+from mosha.core.status import EntryVerb, GroupState
+from mosha.core.supervision.process_events import Scope, Signal
+from mosha.core.supervision.process_table import ProcessState
+from mosha.core.supervision.unit import Launch
+from tests.core.unit_world import World, explore, running, state_of, world_of
+
+TABLE = (
+    "g:before:1:respawn:x",
+    "g:disk:1:ocf:Filesystem",
+    "g:db:1:respawn:x",
+    "g:init:1:wait:x",
+    "g:ip:1:address:192.0.2.1/24 dev eth0",
+    "g:web:1:respawn:x",
+    "g:check:1:monitor:x",
+)
+
+
+def at_level_1() -> World:
+    world = world_of(*TABLE).tell("1").ready("disk").end("init").ready("ip")
+    assert state_of(world) == "1 DONE"
+    return world
+
+
+def signals(world: World) -> list[tuple[str, str]]:
+    found = (effect for effect in world.effects if isinstance(effect, Signal))
+    return [(effect.entry.tag, effect.signal) for effect in found]
+
+
+def launched(world: World) -> list[str]:
+    return [effect.entry.tag for effect in world.effects if isinstance(effect, Launch)]
+
+
+def test_an_agent_that_fails_is_told_to_stop_when_all_that_comes_after_it_is_gone() -> None:
+    world = at_level_1().failing("disk")
+    assert (state_of(world), world.unit.group.cause) == ("1 STOPPING", "entry disk failed")
+    assert signals(world) == [("db", "INT"), ("web", "INT"), ("check", "INT")]
+    world = world.end("check").end("db").settle()
+    assert signals(world) == []
+    world = world.end("web").settle()
+    assert signals(world) == [("ip", "INT")]
+    world = world.end("ip").settle()
+    process = world.unit.processes["disk"]
+    told = Signal(process.entry, process.run, "TERM", Scope.LEADER)
+    assert [effect for effect in world.effects if isinstance(effect, Signal)] == [told]
+    assert (state_of(world), running(world)) == ("1 STARTING", ["before", "disk"])
+
+
+def test_what_comes_after_it_is_started_in_order_when_it_is_ready_again() -> None:
+    world = at_level_1().failing("disk").end("check").end("db").end("web").end("ip").settle()
+    world = world.end("disk", 1).settle()
+    disk = world.unit.processes["disk"]
+    assert (launched(world), disk.run > 2, len(disk.failed_at)) == (["disk"], True, 1)
+    assert disk.exit == "exit 1"
+    world = world.ready("disk")
+    assert launched(world) == ["db", "init"]
+    world = world.end("init")
+    assert launched(world) == ["ip"]
+    world = world.ready("ip")
+    assert launched(world) == ["web", "check"]
+    assert (state_of(world), world.unit.processes["before"].starts) == ("1 DONE", 1)
+
+
+def test_one_that_just_ends_is_started_again_while_what_needs_it_stops() -> None:
+    world = at_level_1().end("ip", 1)
+    assert launched(world) == ["ip"]
+    assert signals(world) == [("web", "INT"), ("check", "INT")]
+    world = world.ready("ip").end("web").end("check").settle()
+    assert state_of(world) == "1 DONE"
+    assert running(world) == ["before", "disk", "db", "ip", "web", "check"]
+    assert world.unit.processes["db"].starts == 1
+
+
+def test_nothing_changes_for_others_if_nothing_comes_after_it() -> None:
+    world = world_of("g:db:1:respawn:x", "g:ip:1:address:192.0.2.1/24 dev eth0").tell("1")
+    world = world.ready("ip").failing("ip")
+    assert (signals(world), state_of(world)) == ([("ip", "TERM")], "1 DONE")
+    world = world.end("ip", 1)
+    assert (launched(world), state_of(world)) == (["ip"], "1 DONE")
+
+
+def test_what_an_operator_has_stopped_stays_stopped() -> None:
+    world = at_level_1().order_entry("web", EntryVerb.STOP).end("web").settle()
+    world = world.failing("disk").end("check").end("db").settle().end("ip").settle()
+    world = world.end("disk", 1).ready("disk").end("init").ready("ip")
+    assert state_of(world) == "1 DONE"
+    assert world.unit.processes["web"].state is ProcessState.STOPPED
+
+
+@pytest.mark.parametrize("verb", [EntryVerb.STOP, EntryVerb.RESTART])
+def test_an_order_for_the_entry_alone_leaves_what_comes_after_it(verb: EntryVerb) -> None:
+    world = at_level_1().order_entry("disk", verb).failing("disk").end("disk", 0).settle()
+    assert state_of(world) == "1 DONE"
+    assert world.unit.processes["db"].starts == 1
+    assert "db" in running(world)
+
+
+def test_a_stop_that_is_told_meanwhile_stops_all_in_the_usual_order() -> None:
+    world = at_level_1().failing("disk").tell("stop")
+    for tag in ("check", "db", "web", "before", "ip", "disk", "disk.stop"):
+        world = world.end(tag).settle()
+    assert state_of(world) == "stop PASSED"
+
+
+def test_an_agent_that_cannot_run_here_any_more_fails_the_group() -> None:
+    world = at_level_1().failing("disk").end("check").end("db").end("web").end("ip").settle()
+    world = world.end("disk", UNUSABLE_HERE).settle()
+    assert (state_of(world), running(world)) == ("1 FAILED", ["before"])
+
+
+NEEDED = ("g:a:1:ocf:Dummy", "g:r:1:respawn:x", "g:n:1:respawn(ready=notify):x")
+
+
+def fates(world: World) -> Iterator[tuple[str, World]]:
+    """Yield what may happen next to a group that is not told to leave its level."""
+    yield "told again", world.tell("1")
+    yield "wait", world.wait()
+    for tag in running(world):
+        yield f"{tag} is ready", world.ready(tag)
+        yield f"{tag} fails", world.failing(tag)
+        yield f"{tag} ends", world.end(tag, 1)
+        yield f"{tag} leaves something", world.end(tag, 0, in_session=True)
+        yield f"{tag} cannot be started", world.prevent(tag)
+    for tag, alive in world.alive.items():
+        if alive.anything and not alive.run:
+            yield f"{tag} vanishes", world.vanish(tag)
+    yield "answers", world.settle()
+
+
+def test_in_no_order_of_events_is_anything_started_that_needs_what_is_lost() -> None:
+    seen = explore(world_of(*NEEDED).tell("1"), fates, 3000)
+    lost = [world for world in seen if world.unit.processes["a"].lost]
+    assert len(lost) > 100
+    for world in lost:
+        assert not {"r", "n"} & set(launched(world)), world
+        assert world.unit.group.state is not GroupState.DONE, world
+        if world.unit.group.state is GroupState.STARTING:
+            assert not {"r", "n"} & set(running(world)), world
