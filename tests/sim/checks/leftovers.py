@@ -81,7 +81,11 @@ class Leftovers(Checker):
 
     def lifted(self, group: str = "", node: int = 0) -> None:
         """Take in that bans are void: an operator has ordered something, or a monitor is new."""
-        for key in [key for key in self._bans if group in ("", key[1]) and node in (0, key[0])]:
+        for key in [
+            key
+            for key in self._bans
+            if group in ("", key[1], single(key[1])) and node in (0, key[0])
+        ]:
             del self._bans[key]
 
     def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
