@@ -102,7 +102,7 @@ class Presence:
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
-        words = [sys.executable, presence.__file__, self.address, "1", str(self.path)]
+        words = [sys.executable, presence.__file__, self.address, "1", str(self.path), "0.02"]
         self._process = subprocess.Popen([*self.host.within, *words], stdin=subprocess.PIPE)
         wait_until(self.changes)
         return self
@@ -119,10 +119,13 @@ class Presence:
         return [(float(when), here == "yes") for when, _, here in words]
 
     def gone_at(self) -> float:
-        """Return when it went for the last time, once it has."""
-        when, here = wait_until(lambda: self.changes()[-1:] if not self.changes()[-1][1] else [])[0]
-        assert not here
-        return when
+        """Return when it was seen last before it went for the last time, once it has."""
+
+        def gone() -> list[tuple[float, bool]]:
+            found = self.changes()
+            return found[-1:] if any(here for _, here in found) and not found[-1][1] else []
+
+        return wait_until(gone)[0][0]
 
 
 class Holding:

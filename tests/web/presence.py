@@ -1,8 +1,11 @@
 """Notes when an address comes to this machine and when it goes.
 
-Run as a script: `presence.py ADDRESS NODE FILE`. The kernel tells of every change of an
+Run as a script: `presence.py ADDRESS NODE FILE [SECONDS]`. The kernel tells of every change of an
 address (rtnetlink(7)); whether this one is there is then tried, by binding a socket to it.
 A line for each change: ``BOOTTIME NODE yes|no``. It ends with its stdin.
+
+With SECONDS it looks as often as that besides, and the time of a `no` is the last at which the
+address was seen: a machine that is busy does not make it later.
 """
 
 from __future__ import annotations
@@ -13,12 +16,13 @@ import socket
 import sys
 import time
 
-RTMGRP_IPV4_IFADDR = 0x10
+RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x10, 0x100
 
 
 def is_here(address: str) -> bool:
     """Say whether the address is one of this machine."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((address, 0))
         except OSError:
@@ -26,25 +30,29 @@ def is_here(address: str) -> bool:
         return True
 
 
-def main(address: str, node: str, path: str) -> None:
+def main(address: str, node: str, path: str, every_s: str = "") -> None:
     """Note changes until standard input ends."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     told = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-    told.bind((0, RTMGRP_IPV4_IFADDR))
+    told.bind((0, RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR))
     poll = select.poll()
     poll.register(told, select.POLLIN)
     poll.register(0, select.POLLIN | select.POLLHUP)
-    before = None
+    pause_ms = 1000 * float(every_s) if every_s else None
+    before, seen_at = None, 0.0
     while True:
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
         here = is_here(address)
         if here is not before:
-            now = time.clock_gettime(time.CLOCK_BOOTTIME)
-            os.write(file, f"{now:.4f} {node} {'yes' if here else 'no'}\n".encode())
+            at = seen_at if every_s and before else now
+            os.write(file, f"{at:.4f} {node} {'yes' if here else 'no'}\n".encode())
             before = here
-        ready = [descriptor for descriptor, _ in poll.poll()]
+        seen_at = now if here else seen_at
+        ready = [descriptor for descriptor, _ in poll.poll(pause_ms)]
         if 0 in ready:
             return
-        told.recv(65536)
+        if told.fileno() in ready:
+            told.recv(65536)
 
 
 if __name__ == "__main__":
