@@ -31,6 +31,9 @@ TIMING = derive(10.0, ban_s=30.0, start_grace_s=20.0)
 
 START_S = 1000.0
 STEP_S = 0.25
+TELLS_MAX = 100
+"""So many levels in one moment are no way to anywhere."""
+
 INC = 100
 G = "g"
 
@@ -263,8 +266,11 @@ class Story:
     def _go_on(self, node: int) -> None:
         brain = self.nodes[node]
         for group in sorted({*self.wishes.wishes, *brain.state.records}):
-            while self.step(node, group, chance=(0.37 * node) % 1).tell is not None:
-                pass
+            for _ in range(TELLS_MAX):
+                if self.step(node, group, chance=(0.37 * node) % 1).tell is None:
+                    break
+            else:
+                raise AssertionError(f"node {node} tells {group} one level after the other")
         for renewal in brain.renewals(self.now):
             held = self.clinits[node].get(renewal.group)
             if held is not None and held.term == renewal.term:

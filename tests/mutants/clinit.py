@@ -1133,8 +1133,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "what an operator starts has no failures",
         "core/supervision/process_record.py",
-        "then=Then.WAIT, starts=0, failures=0,",
-        "then=Then.WAIT, starts=0,",
+        "return replace(process, starts=0, failures=0, daemonized=0,",
+        "return replace(process, starts=0, daemonized=0,",
         "core/test_entry_orders.py::test_an_entry_that_pauses_is_started_at_once[start]",
     ),
     # --- the note of a reset ---
