@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mosha.clinit import cgroups
+from mosha.errors import HostError
 from mosha.host.clock import boottime
 from tests.chaos.sinks import Disk, Sink
 from tests.e2e.cluster import Node
@@ -100,6 +101,16 @@ class Machine:
         else:
             for _round in range(3):
                 self.send(self.processes(), signal.SIGKILL)
+
+    def end_earlier_clinits(self) -> None:
+        """End those that a change of `rundir` has left at rest, as upgrade.md has it.
+
+        One that has a process of a group alive, or does not answer, stays: the verdict finds it.
+        """
+        for rundir in self.node.earlier_rundirs:
+            with contextlib.suppress(HostError):
+                if not any(group.alive for group in self.node.ask_clinit(rundir).groups):
+                    self.node.end_clinit(rundir)
 
     def ended(self) -> bool:
         """Say whether the monitor has ended; a killed one may hang in the kernel for long."""

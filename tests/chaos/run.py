@@ -182,6 +182,8 @@ def _judge(storm: Storm, outcome: Outcome, witness: KernelWitness | None) -> Non
     left = storm.settle(lambda: all(m.ended() for m in machines.values()), LEAVE_LIMIT_S * _crowd())
     if not left:
         _late(outcome).append("not every node left within its time")
+    for machine in machines.values():
+        machine.end_earlier_clinits()
     storm.settle(lambda: not verdict.left_running(machines), 2.0)
     late = outcome.unjudged or problems  # what follows from being late is no fault of its own
     late += verdict.left_running(machines)

@@ -55,7 +55,14 @@ class Node:
 
     @property
     def rundir(self) -> Path:
-        return self.base / (f"r{self.number}" + "x" * (self.rundirs - 1))
+        return self._rundir(self.rundirs)
+
+    @property
+    def earlier_rundirs(self) -> list[Path]:
+        return [self._rundir(which) for which in range(1, self.rundirs)]
+
+    def _rundir(self, which: int) -> Path:
+        return self.base / (f"r{self.number}" + "x" * (which - 1))
 
     @property
     def config(self) -> Path:
@@ -128,8 +135,8 @@ class Node:
         assert reply.report is not None
         return parse_hastat(bytes(reply.report))
 
-    def ask_clinit(self) -> Update:
-        reply = call(self.rundir / "clinit.s", Ask(), CALL_LIMIT_S)
+    def ask_clinit(self, rundir: Path | None = None) -> Update:
+        reply = call((rundir or self.rundir) / "clinit.s", Ask(), CALL_LIMIT_S)
         assert reply.update is not None
         return reply.update
 
@@ -140,8 +147,8 @@ class Node:
         except NoAnswerError:
             return 0
 
-    def end_clinit(self) -> Reply:
-        return call(self.rundir / "clinit.s", Shutdown(), CALL_LIMIT_S)
+    def end_clinit(self, rundir: Path | None = None) -> Reply:
+        return call((rundir or self.rundir) / "clinit.s", Shutdown(), CALL_LIMIT_S)
 
     def pids(self) -> dict[str, set[int]]:
         """Return the processes of each group, once clinit knows the pid of all that run."""

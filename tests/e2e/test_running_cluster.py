@@ -7,6 +7,9 @@ Every test ends with a look at the witness file: no two nodes ever ran one group
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -186,3 +189,29 @@ def test_confirm_is_refused_for_a_node_that_is_alive(patient: Cluster) -> None:
     reply = patient.nodes[1].ask(Confirm(node=2))
     assert not reply.ok
     assert "alive" in reply.text
+
+
+def test_a_clinit_left_behind_by_another_rundir_has_nothing_and_ends_when_told(
+    cluster: Cluster,
+) -> None:
+    cluster.write_tables(GROUPS)
+    cluster.start()
+    _, places = cluster.wait_running(GROUPS)
+    node = cluster.nodes[node_of(places, "a")]
+    before, pid = node.rundir, node.clinit_pid()
+    node.rundirs += 1
+    node.config.write_text(node.config.read_text().replace(f'"{before}"', f'"{node.rundir}"'))
+    node.signal(signal.SIGUSR1)  # the monitor ends; clinit and the groups go on
+    assert node.monitor is not None
+    assert node.monitor.wait() == -signal.SIGUSR1
+    node.start()
+    wait_until(lambda: node.events("status_withheld"))  # until the groups there have ended (N1)
+    wait_until(lambda: node.status() is not None and node.clinit_pid() not in {0, pid})
+    cluster.wait_running(GROUPS)
+    left = node.ask_clinit(before)
+    assert left.pid == pid
+    assert [group.group for group in left.groups if group.alive] == []
+    told = [sys.executable, "-m", "mosha.cli.clinit", "-s", str(before / "clinit.s"), "-k"]
+    subprocess.run(told, check=True, stdin=subprocess.DEVNULL)
+    wait_until(lambda: pid not in node.processes())
+    assert node.clinit_pid() in node.processes()
