@@ -179,7 +179,7 @@ async def _leave_a_lost_place(
 ) -> None:
     """End when idle and another clinit has taken the place: its RUNDIR was replaced.
 
-    Files that were only removed are made again (`state_keeper.py`), long before this check.
+    Files that were only removed are made again (`state_keeper.py`).
     """
     looking = Abandonable("the state directory")
     while True:
@@ -187,11 +187,11 @@ async def _leave_a_lost_place(
         if not engine.at_rest:
             continue
         try:
-            own = await looking.run(state_dir.is_own, options.file_limit_s)
+            other = await looking.run(state_dir.other_holder, options.file_limit_s)
         except OSError:  # a directory that cannot be read may still exist
             continue
-        if not own and engine.at_rest:
-            logs.get().warning("place_lost", path=str(state_dir.path))
+        if other and engine.at_rest:
+            logs.get().warning("place_lost", path=str(state_dir.path), pid=other)
             requests.shut_down()
             return
 

@@ -34,7 +34,7 @@ from mosha.host import logs, marks, proc
 from mosha.host.abandonable import Abandonable
 from mosha.host.clock import boot_id
 from mosha.host.files import write_atomically
-from mosha.host.lock_file import CLINIT_LOCK, CLINIT_RECORD, HeldError, LockFile
+from mosha.host.lock_file import CLINIT_LOCK, CLINIT_RECORD, HeldError, LockFile, holder_of
 
 SESSIONS = "sessions"
 STEP_S = 0.01
@@ -187,6 +187,15 @@ class StateDir:
             OSError: it cannot be read.
         """
         return self._lock.is_there()
+
+    def other_holder(self) -> int:
+        """Return the pid of the clinit that has the lock at its path, 0 if this or none has it.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        holder = 0 if self.is_own() else holder_of(self.path / CLINIT_LOCK)
+        return holder if holder != os.getpid() else 0  # of a copy
 
     def close(self) -> None:
         """Remove the record: all children have ended."""

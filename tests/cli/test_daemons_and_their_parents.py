@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from mosha.host.lock_file import holder_of
 from mosha.monitor.identity import LOCK_FILE
 from tests.cli.conftest import Home
 from tests.cli.daemons import LIMIT_S, Started
+from tests.replacing import remove_tree
 from tests.waiting import wait_until
 
 Start = Callable[..., Started]
@@ -113,7 +113,7 @@ def test_a_run_directory_that_is_removed_under_living_daemons_is_made_again(
     state = home.rundir / "state"
     before = set(home.rundir.rglob("*"))
     clinit = (state / "children.json").read_bytes()
-    shutil.rmtree(home.rundir)
+    remove_tree(home.rundir)
     kept = ("mosha.s", "clinit.s", "state/node.json", "state/cltab", "state/mount.json")
     locks = ("state/monitor.lock", "state/lock")
     wait_until(lambda: all((home.rundir / name).exists() for name in (*kept, *locks)), LIMIT_S)

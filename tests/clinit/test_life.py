@@ -19,6 +19,7 @@ from mosha.host.lock_file import CLINIT_LOCK, CLINIT_RECORD, LockFile
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
 from tests.clinit.test_processes import DOUBLE_FORK, pids_of
+from tests.replacing import exchange
 from tests.waiting import wait_until
 
 
@@ -240,13 +241,13 @@ def test_a_managed_clinit_whose_place_is_anothers_ends_when_it_has_no_work(
     (daemon.base / "new").mkdir()
     lock = LockFile(daemon.base / "new" / CLINIT_LOCK)  # as of the clinit that is there now
     (daemon.base / "new" / CLINIT_RECORD).write_text("{}")
-    (daemon.base / "state").rename(daemon.base / "state.old")
-    (daemon.base / "new").rename(daemon.base / "state")
+    exchange(daemon.base / "state", daemon.base / "new")
     record = daemon.base / "state" / CLINIT_RECORD
     assert d.wait() == 0
     lock.close()
     assert not is_alive(pid)
     (lost,) = d.log("place_lost")
+    assert lost["pid"] == os.getpid()
     groups = [line for line in d.log("group_changed") if line["to"] == "stop DONE"]
     assert groups[0]["timestamp"] <= lost["timestamp"]  # not before its lease had run out
     assert record.read_text() == "{}"

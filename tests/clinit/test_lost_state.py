@@ -1,7 +1,12 @@
-"""A state directory that somebody removes, replaces or makes unusable under a living clinit."""
+"""A state directory that somebody removes, replaces or makes unusable under a living clinit.
+
+clinit makes again what is missing, whenever it looks. So what replaces the directory changes places
+with it at once.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from functools import partial
@@ -12,6 +17,7 @@ from mosha.host.clock import boottime
 from mosha.host.lock_file import CLINIT_LOCK, CLINIT_RECORD, LockFile, holder_of
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon
+from tests.replacing import exchange, remove_tree
 from tests.waiting import wait_until
 
 
@@ -29,8 +35,14 @@ def logged(d: Daemon, event: str, times: int) -> bool:
 
 def lose(d: Daemon, times: int) -> None:
     """Remove the directory, and wait until it has been made again for the `times`th time."""
-    shutil.rmtree(state_of(d))
+    remove_tree(state_of(d))
     wait_until(lambda: len(d.log("state_restored")) == times)
+
+
+def taken_by_another(directory: Path) -> LockFile:
+    """Make a state directory as of another clinit, and return its lock."""
+    directory.mkdir()
+    return LockFile(directory / CLINIT_LOCK)
 
 
 def test_a_lost_state_directory_is_made_again_with_all_that_the_next_clinit_needs(
@@ -56,22 +68,19 @@ def test_each_trouble_with_the_state_directory_is_logged_once_and_again_when_it_
     start: Start,
 ) -> None:
     d = start("")
-    state = state_of(d)
-    shutil.rmtree(state)
-    state.touch()
-    wait_until(lambda: len(d.log("state_lost")) == 1)
-    state.unlink()
-    state.mkdir()
-    other = LockFile(state / CLINIT_LOCK)  # as of another clinit
-    wait_until(lambda: len(d.log("state_lost")) == 2)
-    other.close()
-    lose(d, 1)
-    shutil.rmtree(state)
-    state.mkdir()
-    other = LockFile(state / CLINIT_LOCK)
-    wait_until(lambda: len(d.log("state_lost")) == 3)
-    other.close()
-    lose(d, 2)
+    state, aside = state_of(d), d.base / "aside"
+    aside.touch()
+    exchange(state, aside)
+    wait_until(partial(logged, d, "state_lost", 1))
+    shutil.rmtree(aside)
+    with contextlib.closing(taken_by_another(aside)):
+        exchange(state, aside)
+        wait_until(partial(logged, d, "state_lost", 2))
+        lose(d, 1)
+    with contextlib.closing(taken_by_another(d.base / "other")):
+        exchange(state, d.base / "other")
+        wait_until(partial(logged, d, "state_lost", 3))
+        lose(d, 2)
     reasons = [line["reason"] for line in d.log("state_lost")]
     assert "File exists" in reasons[0]
     assert f"locked by process {os.getpid()}" in reasons[1]
@@ -80,28 +89,38 @@ def test_each_trouble_with_the_state_directory_is_logged_once_and_again_when_it_
 
 def test_a_state_directory_that_cannot_be_looked_at_is_no_reason_to_end(start: Start) -> None:
     d = start("g:a:1:respawn:sleep 7722\n", managed=True, place_look_s=0.02)
-    state = state_of(d)
-    state.rename(d.base / "old")
-    for number, unusable in enumerate((state, d.base / ("x" * 300)), 1):
-        state.symlink_to(unusable)
-        wait_until(partial(logged, d, "state_lost", number))
-        state.unlink()
+    state, aside, link = state_of(d), d.base / "aside", d.base / "link"
+    aside.symlink_to(state)
+    exchange(state, aside)
+    wait_until(partial(logged, d, "state_lost", 1))
+    link.symlink_to(d.base / ("x" * 300))
+    link.replace(state)
+    wait_until(partial(logged, d, "state_lost", 2))
     # A second, and fifty looks of the other kind, are between these two.
     assert d.log("place_lost") == []
-    (d.base / "old").rename(state)
+    exchange(state, aside)
     now = boottime()
     assert d.tell("g", "1", term=1, stop_at=now + 60, kill_at=now + 60).ok
     d.pid_of("a")
 
 
+def test_a_state_directory_that_no_other_clinit_has_is_no_reason_to_end(start: Start) -> None:
+    d = start("", managed=True, place_look_s=0.02)
+    lose(d, 1)
+    shutil.copytree(state_of(d), d.base / "copy")
+    exchange(state_of(d), d.base / "copy")
+    wait_until(partial(logged, d, "state_restored", 2))
+    # Up to a second, and many looks of the other kind, were before each of these two.
+    assert d.log("place_lost") == []
+    assert d.answers()
+
+
 def test_an_ending_clinit_leaves_the_record_of_another_one_alone(start: Start) -> None:
     d = start("")
-    state = state_of(d)
-    state.rename(d.base / "old")
-    state.mkdir()
-    other = LockFile(state / CLINIT_LOCK)
-    (state / CLINIT_RECORD).write_text("{}")
-    d.shut_down()
-    assert d.wait() == 0
-    assert (state / CLINIT_RECORD).read_text() == "{}"
-    other.close()
+    aside = d.base / "aside"
+    with contextlib.closing(taken_by_another(aside)):
+        (aside / CLINIT_RECORD).write_text("{}")
+        exchange(state_of(d), aside)
+        d.shut_down()
+        assert d.wait() == 0
+        assert (state_of(d) / CLINIT_RECORD).read_text() == "{}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from mosha.clinit.state_dir import StateDir
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
 from tests.clinit.test_faults import needs_cgroups
+from tests.replacing import remove_tree
 from tests.waiting import wait_until
 
 pytestmark = needs_cgroups
@@ -68,7 +68,7 @@ def test_what_a_clinit_left_is_found_though_its_state_directory_was_removed(
     (child,) = d.descendants()
     tree = d.tree()
     assert tree is not None
-    shutil.rmtree(daemon.base / "state")
+    remove_tree(daemon.base / "state")
     kill_all_of(d)
     assert is_alive(child)
     daemon.start()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import signal
 import socket
 import subprocess
@@ -39,6 +38,7 @@ from mosha.core.tell import Tell
 from mosha.errors import HostError, UsageError
 from mosha.host.lock_file import alone_in
 from mosha.host.proc import is_stopped
+from tests.replacing import remove_tree
 from tests.waiting import LIMIT_S, until, wait_until
 
 
@@ -489,7 +489,7 @@ def remove_file(path: Path) -> None:
 
 
 def remove_directory(path: Path) -> None:
-    shutil.rmtree(path.parent)
+    remove_tree(path.parent)
 
 
 def put_a_dead_one_there(path: Path) -> None:

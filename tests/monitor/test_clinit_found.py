@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from mosha.host.lock_file import CLINIT_LOCK
 from mosha.monitor import clinit_link
 from mosha.monitor.clinit_place import ClinitPlace, living_clinit
 from tests.monitor.tied import Place, Tied, place_in
+from tests.replacing import remove_tree
 from tests.waiting import until
 
 
@@ -106,7 +106,7 @@ async def test_a_clinit_that_ends_meanwhile_is_not_waited_for(place: Place) -> N
 async def test_a_whole_run_directory_that_is_removed_is_made_again(place: Place) -> None:
     tied = place.tie()
     await tied.connected()
-    shutil.rmtree(place.clinit.state_dir)
+    remove_tree(place.clinit.state_dir)
     remove(place.clinit.socket)
     record = place.clinit.state_dir / "children.json"
     await until(lambda: record.is_file() and place.clinit.socket.is_socket())

@@ -760,9 +760,25 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/daemon.py",
         "        except OSError:  # a directory that cannot be read may still exist\n"
         "            continue",
-        "        except OSError:\n            own = False",
+        "        except OSError:\n            other = 1",
         "clinit/test_lost_state.py::"
         "test_a_state_directory_that_cannot_be_looked_at_is_no_reason_to_end",
+    ),
+    M(
+        "a state directory that was only removed is not another clinit's",
+        "clinit/state_dir.py",
+        "0 if self.is_own() else holder_of(self.path / CLINIT_LOCK)",
+        "0 if self.is_own() else 1",
+        "clinit/test_lost_state.py::"
+        "test_a_state_directory_that_no_other_clinit_has_is_no_reason_to_end",
+    ),
+    M(
+        "a copy of the state directory is not another clinit's",
+        "clinit/state_dir.py",
+        "return holder if holder != os.getpid() else 0",
+        "return holder",
+        "clinit/test_lost_state.py::"
+        "test_a_state_directory_that_no_other_clinit_has_is_no_reason_to_end",
     ),
     M(
         "another clinit's record is left alone",
