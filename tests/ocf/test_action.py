@@ -28,9 +28,13 @@ def act(action, limit_s, **more):
     return told(run_action(
         resource, action, limit_s=limit_s, says=said.append, signals=signals, **more
     ))
-def both(action, limit_s):
-    begun = [BegunAction(resource, action, dict(os.environ), said.append) for _ in range(2)]
-    return [told(each.end(limit_s, signals, stoppable=True)) for each in begun]
+def both(action, *limits_s):
+    begun = []
+    for number in range(len(limits_s)):
+        environment = os.environ | {{"NUMBER": str(number)}}
+        begun.append(BegunAction(resource, action, environment, said.append))
+    ends = zip(begun, limits_s, strict=True)
+    return [told(each.end(limit_s, signals, stoppable=True)) for each, limit_s in ends]
 def told(ended):
     return dict(status=ended.status, reason=ended.reason, interrupted=ended.interrupted,
                 took_s=ended.took_s, output=ended.output.decode(), undead=ended.undead)
@@ -139,8 +143,20 @@ def test_a_monitor_that_hangs_is_killed_and_the_service_is_not(agent: FakeAgent)
 
 def test_two_actions_may_run_at_once(agent: FakeAgent) -> None:
     agent.hook("monitor", "echo $$ >>met; while [ $(wc -l <met) -lt 2 ]; do :; done; exit 7")
-    found = acted(agent, "*both('monitor', 20.0)")
+    found = acted(agent, "*both('monitor', 20.0, 20.0)")
     assert [each["status"] for each in found["ended"]] == [7, 7]
+
+
+def test_of_two_actions_at_once_the_late_one_alone_is_killed(agent: FakeAgent) -> None:
+    agent.hook(
+        "monitor",
+        "[ $NUMBER != 0 ] || { echo $$ >late; sleep 1000; }\n"
+        "while [ ! -s late ]; do :; done\n"
+        'while kill -0 "$(cat late)" 2>/dev/null; do :; done; exit 7',
+    )
+    found = acted(agent, "*both('monitor', 0.5, 20.0)")
+    assert [each["status"] for each in found["ended"]] == [None, 7]
+    assert found["alive"] == []
 
 
 def test_an_agent_that_cannot_be_executed_is_one_that_is_not_installed(agent: FakeAgent) -> None:

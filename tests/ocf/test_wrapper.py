@@ -11,6 +11,7 @@ import pytest
 
 from mosha.core import agent_exits
 from mosha.host.programs import PACKAGES
+from mosha.ocf.results import MEANINGS
 from tests.ocf.fake_agent import FakeAgent
 from tests.waiting import LIMIT_S, wait_until
 
@@ -37,8 +38,10 @@ def ended_in_turn(agent: FakeAgent, process: subprocess.Popen[str]) -> tuple[int
 
 
 def test_it_probes_starts_is_ready_monitors_and_stops(agent: FakeAgent) -> None:
+    agent.hook("start", "echo $OCF_RESOURCE_INSTANCE >instance")
     process = agent.wrapped(OFTEN, "--monitor=10/1")
     ready(agent)
+    assert (agent.directory / "instance").read_text() == "asleep\n"
     wait_until(lambda: len(agent.calls("monitor")) > 3)
     process.terminate()
     status, said = ended(process)
@@ -52,11 +55,12 @@ def test_it_probes_starts_is_ready_monitors_and_stops(agent: FakeAgent) -> None:
 
 
 def test_a_service_whose_process_dies_is_found_dead_at_once(agent: FakeAgent) -> None:
-    process = agent.wrapped(RARELY)
+    process = agent.wrapped(RARELY, "--monitor=10/3600")
     ready(agent)
     os.kill(agent.service(), signal.SIGKILL)
     status, said = ended_in_turn(agent, process)
     assert status == agent_exits.FAILED
+    assert agent.calls("monitor")[-1].endswith(" 0"), "the cheapest monitor tells it"
     assert said[-1] == "monitor: exit 7 (not running): no process"
     assert agent.calls()[-1].startswith("stop "), "nothing of it is left"
 
@@ -105,6 +109,17 @@ def test_what_the_probe_finds_running_is_stopped_and_started_anew(agent: FakeAge
     status, said = ended(second)
     assert status == agent_exits.STOPPED_WELL
     assert said == ["probe: exit 0 (success)", "it was not started by this process: stopped first"]
+
+
+def test_a_probe_that_hangs_is_killed_at_the_limit_that_was_given(agent: FakeAgent) -> None:
+    agent.hook("monitor", "[ -f probed ] || { touch probed; sleep 1000; }")
+    process = agent.wrapped(RARELY, "--timeout=0.5")
+    ready(agent)
+    assert [call.split()[0] for call in agent.calls()] == ["monitor", "stop", "start"]
+    process.terminate()
+    status, said = ended(process)
+    assert status == agent_exits.STOPPED_WELL
+    assert said[0] == "probe: not over in 0.5 s, killed"
 
 
 def test_a_start_that_fails_is_followed_by_a_stop(agent: FakeAgent) -> None:
@@ -181,6 +196,25 @@ def test_what_a_monitor_says_of_a_service_that_runs_decides_what_follows(
     assert agent.calls()[-1].startswith("stop ")
 
 
+def test_a_refused_stop_after_a_failure_says_whether_it_is_in_vain_here(agent: FakeAgent) -> None:
+    agent.hook("start", "fail 1 'it crashed'")
+    agent.hook("stop", "fail 5 'the program is gone'")
+    status, said = ended(agent.wrapped())
+    assert (status, said[-1]) == (HERE, "start: exit 1 (error): it crashed")
+
+
+def test_a_failed_service_is_stopped_at_once_where_nobody_hears_that_it_has_failed(
+    agent: FakeAgent,
+) -> None:
+    process = agent.wrapped(OFTEN)
+    ready(agent)
+    agent.notified.close()
+    agent.hook("monitor", "fail 1 'no answer'")
+    status, said = ended(process)
+    assert (status, said[-1]) == (agent_exits.FAILED, "monitor: exit 1 (error): no answer")
+    assert agent.calls()[-1].startswith("stop ")
+
+
 def test_a_stop_that_fails_after_a_failure_is_what_is_told(agent: FakeAgent) -> None:
     agent.hook("start", "fail 6 'no device'")
     agent.hook("stop", "fail 1 'target is busy'")
@@ -188,13 +222,17 @@ def test_a_stop_that_fails_after_a_failure_is_what_is_told(agent: FakeAgent) -> 
     assert (status, said[-1]) == (agent_exits.STOP_FAILED, "stop: exit 1 (error): target is busy")
 
 
-def test_a_stop_that_fails_has_a_status_of_its_own(agent: FakeAgent) -> None:
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6])
+def test_a_stop_that_fails_or_is_refused_has_a_status_of_its_own(
+    agent: FakeAgent, code: int
+) -> None:
     process = agent.wrapped(RARELY)
     ready(agent)
-    agent.hook("stop", "fail 1 'target is busy'")
+    agent.hook("stop", f"fail {code} 'target is busy'")
     process.terminate()
     status, said = ended(process)
-    assert (status, said[-1]) == (agent_exits.STOP_FAILED, "stop: exit 1 (error): target is busy")
+    assert status == agent_exits.STOP_FAILED
+    assert said[-1] == f"stop: exit {code} ({MEANINGS[code]}): target is busy"
 
 
 def test_a_stop_that_hangs_is_killed_and_has_failed(agent: FakeAgent) -> None:
@@ -236,6 +274,18 @@ def test_told_to_stop_it_does_not_wait_for_what_it_does(agent: FakeAgent, action
     assert ended(process)[0] == agent_exits.STOPPED_WELL
     assert agent.calls()[-1].startswith("stop ")
     assert agent.processes() == []
+
+
+def test_told_to_stop_while_the_agent_describes_itself_it_stops_the_service(
+    agent: FakeAgent,
+) -> None:
+    agent.hook("meta-data", "touch asked; sleep 0.5")
+    process = agent.wrapped()
+    wait_until((agent.directory / "asked").exists)
+    process.terminate()
+    assert ended(process) == (agent_exits.STOPPED_WELL, [])
+    assert agent.calls()[-1].startswith("stop ")
+    assert not agent.calls("start")
 
 
 def test_a_service_goes_on_though_nobody_reads_what_is_said(agent: FakeAgent) -> None:
@@ -293,6 +343,10 @@ def test_an_agent_that_is_killed_before_it_has_described_itself_is_tried_again(
     agent.hook("meta-data", "kill -9 $$")
     status, said = ended(agent.wrapped())
     assert (status, said[0].startswith("meta-data: signal 9")) == (agent_exits.FAILED, True)
+    agent.hook("meta-data", "sleep 1000")
+    status, said = ended(agent.wrapped())
+    late = said[0].startswith("meta-data: not over in 10 s, killed")
+    assert (status, late) == (agent_exits.FAILED, True)
 
 
 def test_a_word_that_is_no_parameter_is_wrong_usage(agent: FakeAgent) -> None:
@@ -330,3 +384,16 @@ def test_with_stop_only_the_probe_decides_of_an_agent_that_refuses_to_stop(
     status, said = ended(agent.wrapped("--stop-only"))
     assert status == agent_exits.STOP_FAILED
     assert said[-1].endswith("(no permission on this node): not for you")
+
+
+def test_with_stop_only_nothing_cuts_its_probe_short_but_its_limit(agent: FakeAgent) -> None:
+    agent.hook("monitor", "sleep 0.5")
+    process = agent.wrapped("--stop-only")
+    wait_until(lambda: agent.calls("monitor"))
+    process.terminate()
+    assert ended(process) == (agent_exits.STOPPED_WELL, [])
+    agent.hook("monitor", "sleep 1000")
+    assert ended(agent.wrapped("--stop-only", "--timeout=0.5")) == (
+        agent_exits.STOP_FAILED,
+        ["probe after stop: not over in 0.5 s, killed"],
+    )
