@@ -66,6 +66,25 @@ def test_a_group_of_a_dead_node_was_away_since_its_last_word() -> None:
     assert made.look() == [Arrival(G, 2, 3, TIMING.timeout_s + 3)]
 
 
+def test_a_group_of_a_node_that_is_fenced_meanwhile_was_away_since_its_last_word_too() -> None:
+    made = at_two()
+    made.story.now += TIMING.timeout_s + 1
+    made.story.hear(1, says(3, 9))
+    made.story.miss(1, 2)
+    made.story.nodes[1].confirmed(2, made.story.now)
+    made.story.hear(1, says(3, 10, groups=at("start")))
+    assert made.look() == [Arrival(G, 2, 3, TIMING.timeout_s + 1)]
+
+
+def test_a_group_that_is_back_has_not_moved_though_another_node_shows_it_too() -> None:
+    made = at_two()
+    made.story.hear(1, says(2, 4))
+    made.look()
+    state(made.story).reports[G] = report("start", GroupState.DONE)
+    made.story.hear(1, says(2, 5, groups=at("start")))
+    assert made.look() == [Arrival(G, 2, 2, 0.0)]
+
+
 def at_one() -> Follower:
     """Return a follower that has its own group at home."""
     made = Follower(one_of_three())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.cluster import orders
 from mosha.core.explain import verdicts
 from mosha.core.explain.addressees import concerned
 from mosha.core.explain.why import why
 from mosha.core.explain.why_not import why_not
-from mosha.core.status import EntryVerb, Order, Verb
+from mosha.core.status import EntryVerb, NodeState, Order, Verb
 from mosha.core.tables import Entry, Mode, Wish
 from mosha.errors import UsageError
 from tests.core.story import TIMING, G, Story, hactl
@@ -144,6 +145,17 @@ def test_an_instance_whose_node_is_on_standby_or_has_left_is_as_wanted() -> None
     story.live(2 * T)
     ok, text = verdict(story, G3)
     assert (ok, text.startswith("no node can run it: ")) == (False, True)
+
+
+def test_an_instance_whose_node_has_left_in_good_order_is_as_wanted() -> None:
+    story = everywhere()
+    story.nodes[3].leave()
+    story.live(1.0)
+    assert owners(story) == [[1], [2], []]
+    said = story.files[3]
+    story.die(3)
+    story.hear(1, replace(said, seq=said.seq + 1, state=NodeState.LEFT))
+    assert verdict(story, G3) == (True, "node 3: left in an orderly way")
 
 
 def test_what_waits_for_a_rival_says_for_which_and_where() -> None:

@@ -79,6 +79,21 @@ def test_one_that_just_ends_is_started_again_while_what_needs_it_stops() -> None
     assert world.unit.processes["db"].starts == 1
 
 
+def test_the_next_run_of_one_that_has_ended_is_not_told_to_stop_when_what_needs_it_is_gone() -> (
+    None
+):
+    world = at_level_1().end("ip", 1).end("web").end("check").settle()
+    assert (signals(world), "ip" in running(world)) == ([], True)
+    assert state_of(world.ready("ip").settle()) == "1 DONE"
+
+
+def test_an_entry_that_is_off_needs_nothing_and_is_not_waited_for() -> None:
+    off = (*TABLE[:2], "g:db:1:off:x")
+    world = world_of(*off).tell("1").ready("disk").failing("disk")
+    assert state_of(world) == "1 DONE"
+    assert signals(world) == [("disk", "TERM")]
+
+
 def test_nothing_changes_for_others_if_nothing_comes_after_it() -> None:
     world = world_of("g:db:1:respawn:x", "g:ip:1:address:192.0.2.1/24 dev eth0").tell("1")
     world = world.ready("ip").failing("ip")

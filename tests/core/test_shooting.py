@@ -236,7 +236,8 @@ def test_a_failed_stop_keeps_a_group_from_moving_and_its_remedy_is_told_everywhe
     story = stuck(owner_gone(), FAILED, asks=False)
     state = one(story).state
     remedy = "repair what failed there, then: mosha cleanup g 5"
-    assert told(story)[1] == remedy
+    said = "its stop entries failed on node 5: no other node may start it"
+    assert told(story) == (said, remedy)
     assert why_not(state, G, 3, story.now, 0.0).next == remedy
     assert moved(story).startswith("g cannot be moved: its stop entries failed on node 5")
     assert moved(story).endswith(remedy)

@@ -20,7 +20,7 @@ from mosha.core.explain.why_not import why_not
 from mosha.core.ladder import move_after
 from mosha.core.status import Ban, Grade, NodeState, Receipt, TableVersion, Vote
 from mosha.core.tables import Wish
-from tests.core.story import INC, G, Story, hactl, one_of_three
+from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three
 from tests.core.test_verdicts import (
     REQUIRED,
     SITUATIONS,
@@ -177,6 +177,7 @@ def test_tables_have_their_versions_and_the_age_of_the_edit_and_refused_ones_the
     found = of(story)
     (cltab,) = reasons(found, "cltab")
     assert (cltab.said, cltab.age_s) == ("in force here: version 90b2e11c", 90.0)
+    assert reasons(found, "hactl")[0].said == "in force here; a newer text is refused"
     (refused,) = reasons(found, "hactl refused")
     assert (refused.holds, refused.said) == (Holds.MOOT, "hactl:2:1: no")
 
@@ -194,6 +195,30 @@ def test_a_shot_has_its_outcome_and_age() -> None:
     assert shot == Reason(
         "shot", Holds.NO, "node 3 was shot by command, outcome failed: exit 1", 1, 2.0
     )
+
+
+def test_a_shot_that_has_proved_a_death_does_not_stand_in_the_way() -> None:
+    story = stale_owner()
+    state(story).shots[3] = Shot(3, INC, story.now - 1, "receipt", "ipmi")
+    (shot,) = [it for it in reasons(of(story), "shot") if "was shot" in it.said]
+    assert (shot.holds, shot.said) == (Holds.YES, "node 3 was shot by ipmi, outcome receipt")
+
+
+def test_the_votes_for_a_claim_of_a_node_that_is_stale_decide_nothing() -> None:
+    (votes,) = reasons(of(stale_owner()), "votes")
+    assert (votes.holds, votes.said) == (
+        Holds.MOOT,
+        "the claim of node 3, term 4, has 0 votes, 2 needed",
+    )
+
+
+def test_a_group_that_is_to_stop_and_shown_nowhere_may_run_where_nothing_is_heard() -> None:
+    stopped = heard(STOP, says(2))
+    assert [it.holds for it in reasons(of(stopped), "place")] == [Holds.YES]
+    stopped.now += TIMING.timeout_s + 1
+    stopped.miss(1, 2, 3)
+    (place,) = reasons(of(stopped), "place")
+    assert (place.holds, place.said) == (Holds.NO, "no status shows it anywhere")
 
 
 def shot_in_vain(story: Story) -> Story:
@@ -318,7 +343,7 @@ NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
         "another is preferred",
         lambda: heard(Wish(G, "start", prefer=(2,))),
         3,
-        "node 3 has rank",
+        "node 3 has rank 1: first choice is node 2 (by prefer=)",
         "mosha set g start prefer=3",
     ),
     (
@@ -328,6 +353,7 @@ NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
         "node 3 is stale: not heard from for longer than timeout",
         "look at node 3: is it on, is its monitor running, is its mount there?",
     ),
+    ("it was there, and is stale", stale_owner, 3, "node 3 is stale", "look at node 3"),
     ("fenced", fenced, 3, "node 3 is fenced", "look at node 3"),
     (
         "leaving",
@@ -411,6 +437,18 @@ def test_a_node_that_nothing_keeps_from_it_is_the_next_one() -> None:
     assert found.ok
     assert found.verdict.startswith("nothing keeps it from node 1")
     assert {reason.rule for reason in found.reasons if reason.holds is Holds.NO} == set()
+
+
+def test_of_the_silence_of_this_node_another_one_does_not_suffer() -> None:
+    story = one_of_three()
+    state(story).silent_until = story.now + 7.0
+    assert [len(reasons(against(story, node), "silence")) for node in (1, 2)] == [1, 0]
+
+
+def test_failback_that_is_on_is_not_said_to_be_off() -> None:
+    wish = Wish(G, "start", prefer=(3,), failback=True)
+    story = heard(wish, says(2, claims={G: 4}, groups=at("start")))
+    assert reasons(against(story, 3), "failback") == []
 
 
 def test_failback_that_is_off_and_other_tables_are_mentioned() -> None:
