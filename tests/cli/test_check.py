@@ -253,6 +253,9 @@ def test_programs_that_could_not_run_here_are_told(mosha: Mosha, tables: Home) -
         (tables.base / name).chmod(0o755)
     script.write_text("#!/bin/sh\n")
     base = tables.base
+    (base / "split").write_text("#!/usr/bin/env -S sh -e\n")
+    (base / "split").chmod(0o755)
+    assert "could not run" not in _commands(mosha, tables, f"{base}/split")[1]
     status, out = _commands(
         mosha,
         tables,
@@ -270,8 +273,7 @@ def test_programs_that_could_not_run_here_are_told(mosha: Mosha, tables: Home) -
     ):
         assert re.search(rf"cltab:{number + 1}: t{number} could not run .*{told}", out), told
     assert status == 0  # another node may have what this one has not
-    if os.geteuid():
-        assert "is not executable" in _commands(mosha, tables, str(script))[1]
+    assert "is not executable for uid" in _commands(mosha, tables, str(script))[1]
 
 
 @pytest.mark.parametrize(
@@ -339,28 +341,43 @@ def test_fencing_that_could_not_shoot_is_told(
     assert said.status == status
 
 
+def node_directory_told(directory: Path) -> str:
+    """Return what is said of the directory of node 1 of three, with mfsbase in `directory`."""
+    given = {
+        "mfsbase": f"{directory}/mfs",
+        "rundir": f"{directory.parent}/run",
+        "mynode": 1,
+        "nodes": [1, 2, 3],
+    }
+    findings = host_findings(settings_from(given, "test"), 1, "")
+    (found,) = [it for it in findings if it.where == "node directory"]
+    return found.text
+
+
 def test_a_cluster_file_system_that_is_not_mounted_is_told(short_dir: Path) -> None:
     root = read_mounts().of("/").identity
     if file_system_at(short_dir).identity != root:
         pytest.skip("temporary files are on a mount of their own here")
     (short_dir / "a" / "mfs").mkdir(parents=True)
-    settings = settings_from(
-        {
-            "mfsbase": f"{short_dir}/a/mfs",
-            "rundir": f"{short_dir}/run",
-            "mynode": 1,
-            "nodes": [1, 2, 3],
-        },
-        "test",
-    )
-
-    def told() -> str:
-        (found,) = [f for f in host_findings(settings, 1, "") if f.where == "node directory"]
-        return found.text
-
-    assert "it is not mounted" in told()
+    assert "it is not mounted" in node_directory_told(short_dir / "a")
     (short_dir / "a" / "mfs" / "2").mkdir()
-    assert "it is not mounted" not in told()
+    assert "it is not mounted" not in node_directory_told(short_dir / "a")
+
+
+@pytest.mark.root("mounts a file system")
+def test_a_cluster_file_system_without_other_nodes_is_told_only_where_it_is_no_mount(
+    short_dir: Path,
+) -> None:
+    with tmpfs(short_dir / "a" / "mfs"):
+        assert "it is not mounted" not in node_directory_told(short_dir / "a")
+
+
+@pytest.mark.usefixtures("tables")
+def test_nothing_is_looked_for_in_a_directory_that_is_not_there(mosha: Mosha, home: Home) -> None:
+    home.config.write_text(home.config.read_text().replace("/mfs", "/gone"))
+    said = mosha("check").out
+    assert f"mistake: node directory: {home.base}/gone is not a directory" in said
+    assert "/var/mosix-ha" not in said
 
 
 def test_a_log_file_that_cannot_be_written_is_a_mistake(mosha: Mosha, tables: Home) -> None:
@@ -370,6 +387,19 @@ def test_a_log_file_that_cannot_be_written_is_a_mistake(mosha: Mosha, tables: Ho
     said = mosha("check")
     assert "mosha.log is not a file" in said.out
     assert said.status == 1
+    (tables.base / "mosha.log").rmdir()
+    (tables.base / "mosha-clinit.log").mkdir()
+    said = mosha("check")
+    assert f"mistake: log_file: {tables.base}/mosha-clinit.log is not a file" in said.out
+    assert said.status == 1
+
+
+def test_a_directory_that_may_not_be_written_is_a_mistake() -> None:
+    found = _directory("rundir", Path("/proc/sys/kernel/run"), Path("/"))  # not even root may
+    assert (found.level, found.text) == (
+        "mistake",
+        f"/proc/sys/kernel is not writable for uid {os.geteuid()}",
+    )
 
 
 @pytest.mark.usefixtures("tables")
@@ -404,9 +434,30 @@ def test_an_even_number_of_nodes_is_told_what_it_costs(mosha: Mosha, home: Home)
     assert "two nodes" not in mosha("check").out
 
 
+def test_all_mistakes_are_counted_also_those_that_are_not_listed(
+    mosha: Mosha, tables: Home
+) -> None:
+    lines = (f"web:w{number}:start:respwan:x\n" for number in range(60))
+    (tables.tables / "cltab").write_text("".join(lines))
+    said = mosha("check").out
+    assert "  and 10 more\n" in said
+    assert said.splitlines()[-1].startswith("60 mistakes, ")
+    assert json.loads(mosha("check", "--json").out)["mistakes"] == 60
+
+
+@pytest.mark.root("gives a file to another user")
+def test_settings_of_a_stranger_are_warned_of(mosha: Mosha, tables: Home) -> None:
+    os.chown(tables.config, 12345, -1)
+    said = mosha("check")
+    assert "mosha.toml: it belongs to uid 12345, which is neither root nor mosha's user" in said.out
+    assert said.status == 0
+
+
 def test_a_file_that_others_can_write_is_told(mosha: Mosha, tables: Home) -> None:
-    tables.config.chmod(0o666)
-    assert "mosha.toml: group or others can write it (mode 0666)" in mosha("check").out
+    for mode in (0o666, 0o664):
+        tables.config.chmod(mode)
+        told = f"mosha.toml: group or others can write it (mode {mode:04o})"
+        assert told in mosha("check").out
     (tables.base / "cltab.new").write_text(CLTAB)
     (tables.base / "cltab.new").chmod(0o666)
     said = mosha("check", str(tables.base / "cltab.new"))

@@ -23,6 +23,10 @@ def programs_told(command: str) -> list[str]:
         ("systemctl start nginx; sleep inf", "systemctl"),
         ("echo x | at now", "at"),
         ("su - www -c 'run me'", "su"),
+        ("su --login www -c 'run me'", "su"),
+        ("env A=1 nohup docker run --rm nginx", "docker"),
+        ("'docker' run --rm nginx", "docker"),
+        ("if true; then /usr/sbin/crond; fi", "crond"),
     ],
 )
 def test_an_order_to_somebody_else_is_warned_of(command: str, told: str) -> None:

@@ -123,8 +123,10 @@ def test_a_setting_that_has_a_mistake_is_not_compared(mosha: Mosha, home: Home, 
 
 def test_a_node_that_does_not_tell_its_nodes_is_no_finding(mosha: Mosha, home: Home) -> None:
     """As those of older versions do not."""
-    publish(home, 2, voters="")
-    assert "has other `nodes`" not in mosha("check").out
+    publish(home, 2, voters="", timeout_s=0)
+    out = mosha("check").out
+    assert "has other `nodes`" not in out
+    assert "has timeout" not in out
 
 
 @pytest.mark.parametrize("spoil", [b"", b"{", b"[" * 5000, b"\xff"])
@@ -177,6 +179,13 @@ def test_a_rundir_that_does_not_remember_what_this_node_published_is_warned_of(
     assert (f"{home.rundir} does not remember the last run of node 1" in said.out) is told
     assert ("else the next start publishes nothing for 90 s" in said.out) is told
     assert "has timeout = 90 s" not in said.out
+
+
+def test_a_node_finds_its_own_status_also_where_no_nodes_are_set(mosha: Mosha, home: Home) -> None:
+    home.config.write_text(home.config.read_text().replace("nodes = [1, 2, 3]\n", ""))
+    publish(home, 1)
+    remember(home, "ffffffff")
+    assert "does not remember the last run of node 1" in mosha("check").out
 
 
 @pytest.mark.parametrize("spoil", [b"", b"{", b"[" * 5000, b"\xff"])
@@ -249,6 +258,10 @@ TWO = "web:a:start:respawn(stop=TERM/9s):sleep 9\nweb:b:start:respawn(stop=INT/5
         ("web:w:start:respawn:sleep 9\n", ""),
         ("web:w:stop:wait(timeout=20s):true\n", "timeout= of w 20 s, and"),
         ("web:w:stop:off(timeout=20s):true\n", ""),
+        (
+            "web:c:stop:wait(timeout=9s):true\nweb:d:stop:test(timeout=10s):true\n",
+            "may take 19 s (timeout= of c 9 s + timeout= of d 10 s), and after a",
+        ),
         ("web:w:test:test(timeout=20s):true\n", ""),
         (
             f"{TWO}web:c:stop:wait(timeout=6s):true\nweb:d:stop:once(timeout=4s):true\n",

@@ -57,6 +57,16 @@ def test_failed_stops_that_nothing_follows_are_warned_of() -> None:
     assert 'does nothing while self_fence is "off"' in found.text
 
 
+def test_of_a_setting_with_a_mistake_nothing_is_said_but_the_mistake(
+    mosha: Mosha, home: Home
+) -> None:
+    with home.config.open("a") as config:
+        config.write('self_fence = 5\non_stop_failure = "fence"\n')
+    said = mosha("check")
+    assert said.status == 1
+    assert "does nothing while" not in said.out
+
+
 def test_a_node_without_self_fence_may_ask_others() -> None:
     (found,) = self_fence_findings(settings(on_stop_failure="fence", stomith="/bin/true"))
     assert (found.level, found.text) == (

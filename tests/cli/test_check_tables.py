@@ -86,6 +86,17 @@ def test_what_is_in_force_has_no_mistake_whatever_its_time(mosha: Mosha, tables:
     assert mosha("check").status == 0
 
 
+def test_what_is_in_force_and_not_trusted_any_more_is_a_mistake(mosha: Mosha, tables: Home) -> None:
+    path = tables.tables / "hactl"
+    version = version_of(path.read_bytes(), path.stat().st_mtime_ns)
+    text = Text(version, path.read_bytes())
+    TableStore(tables.rundir / "state").adopt("hactl", text, time.time_ns())
+    for_all_to_write(path)
+    said = mosha("check")
+    assert f"  {path}: group or others can write it (mode 0666); chmod go-w it" in said.out
+    assert said.status == 1
+
+
 def test_a_missing_table_is_a_warning(mosha: Mosha, tables: Home) -> None:
     (tables.tables / "hactl").unlink()
     said = mosha("check")

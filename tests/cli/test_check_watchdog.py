@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mosha.cli.check.watchdog import watchdog_findings
+from mosha.control.protocol import Reply, Update
+from mosha.core.watchdog import ArmedWatchdog
 from mosha.formats.settings import Settings, settings_from
 from tests.cli.conftest import Home, Mosha
 
@@ -63,6 +71,59 @@ def test_what_cannot_be_one_is_a_mistake(tmp_path: Path, name: str, told: str) -
     (found,) = watchdog_findings(settings(tmp_path, watchdog=str(tmp_path / name)), tmp_path)
     assert found.level == "mistake"
     assert told in found.text
+
+
+@contextmanager
+def clinit(rundir: Path, armed: ArmedWatchdog | None) -> Iterator[None]:
+    """Answer one question as a clinit that has armed a watchdog, or none."""
+    rundir.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(rundir / "clinit.s"))
+        listener.listen()
+
+        def answer() -> None:
+            line, _ = listener.accept()
+            with line:
+                line.recv(4096)
+                update = Update(full=True, pid=os.getpid(), watchdog=armed)
+                line.sendall(msgspec.json.encode(Reply(ok=True, update=update)) + b"\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("armed", "told"),
+    [
+        (None, "mistake: the watchdog /dev/null is not armed; end clinit, so that one is started"),
+        (ArmedWatchdog(DEVICE, 5, "no answer"), "mistake: the watchdog /dev/null is not fed: no"),
+        (ArmedWatchdog("/dev/zero", 5), "mistake: the watchdog /dev/zero is armed, and the settin"),
+        (ArmedWatchdog(DEVICE, 9), "mistake: the watchdog /dev/null has a time-out of 9 s, and th"),
+        (ArmedWatchdog(DEVICE, 5), "ok: /dev/null (iTCO_wdt): time-out 5 s, armed"),
+    ],
+)
+def test_what_the_clinit_of_this_node_has_armed_is_compared_with_the_settings(
+    tmp_path: Path, short_dir: Path, armed: ArmedWatchdog | None, told: str
+) -> None:
+    """That its own device is in use is nothing to warn of."""
+    state = "active" if armed else "inactive"
+    with clinit(short_dir / "run", armed):
+        made = settings(tmp_path, rundir=str(short_dir / "run"))
+        (found,) = watchdog_findings(made, sysfs(tmp_path, state=state))
+    assert f"{found.level}: {found.text}".startswith(told)
+
+
+@pytest.mark.root("makes a device")
+def test_the_older_name_of_the_first_watchdog_is_looked_up_as_that(tmp_path: Path) -> None:
+    device = tmp_path / "watchdog"
+    os.mknod(device, 0o600 | stat.S_IFCHR, os.makedev(10, 130))
+    place = tmp_path / "sys/class/watchdog/watchdog0"
+    place.mkdir(parents=True)
+    (place / "nowayout").write_text("1\n")
+    (found,) = watchdog_findings(settings(tmp_path, watchdog=str(device)), tmp_path / "sys")
+    assert "cannot be disarmed (nowayout)" in found.text
 
 
 def test_the_sums_are_printed_with_the_others(mosha: Mosha, home: Home) -> None:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 import mosha
@@ -149,6 +150,12 @@ def test_check_without_a_clinit_tries_it_out(short_dir: Path) -> None:
     assert level == "warning"
     assert "by clone (spawn = plain); " in text
     assert f"copied: {os.strerror(errno.ENOSYS)}" in text
+
+
+def test_a_machine_on_which_no_process_can_be_started_has_a_mistake(short_dir: Path) -> None:
+    settings = settings_from({"socket": str(short_dir / "s")}, "test")
+    (found,) = spawn_findings(replace(settings, spawn="no-such-way"))
+    assert (found.level, found.text.startswith("no process can be started: ")) == ("mistake", True)
 
 
 def test_the_monitor_hands_the_setting_to_its_clinit() -> None:
