@@ -65,6 +65,8 @@ COMMANDS = [
     (["standby", "2"], GiveOrder(verb=Verb.STANDBY, node=2)),
     (["unstandby", "2"], GiveOrder(verb=Verb.UNSTANDBY, node=2)),
     (["fail", "web", "--reason", "no route"], FailGroup(group="web", reason="no route")),
+    (["fail", "web", "--reason", " no\nroute "], FailGroup(group="web", reason="no route")),
+    (["fail", "web", "--reason", ""], FailGroup(group="web", reason="reported by a watcher")),
     (["confirm", "3", "--yes"], Confirm(node=3)),
     (["shutdown"], Leave()),
     (["shutdown", "--wait"], Leave()),

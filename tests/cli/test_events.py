@@ -191,6 +191,36 @@ def test_only_what_is_on_a_node_can_be_asked_for(mosha: Mosha, home: Home) -> No
     ]
 
 
+def test_a_move_away_from_a_node_is_an_event_of_that_node_too(mosha: Mosha, home: Home) -> None:
+    moved = [one for one in EVENTS if one.kind == "move"]
+
+    def moves(_: MonitorRequest) -> MonitorReply:
+        return MonitorReply(ok=True, report=msgspec.Raw(render_happenings(moved)))
+
+    with FakeMonitor(home.rundir, report(), moves):
+        said = {node: mosha("events", "--node", node).out for node in ("1", "2", "3")}
+    assert {node: out.count("moved 2 -> 3") for node, out in said.items()} == {
+        "1": 0,
+        "2": 1,
+        "3": 1,
+    }
+    assert "is back on node 2" not in said["3"]
+
+
+def test_the_events_of_a_group_are_those_of_its_instances_too(mosha: Mosha, home: Home) -> None:
+    names = ("web@2", "web", "webs", "db@2")
+    found = [msgspec.structs.replace(EVENTS[14], group=name) for name in names]
+
+    def of_instances(_: MonitorRequest) -> MonitorReply:
+        return MonitorReply(ok=True, report=msgspec.Raw(render_happenings(found)))
+
+    with FakeMonitor(home.rundir, report(), of_instances):
+        of_group = mosha("events", "--group", "web").out.splitlines()[1:]
+        of_one = mosha("events", "--group", "web@2").out.splitlines()[1:]
+    assert [line.split()[1] for line in of_group] == ["web@2", "web"]
+    assert [line.split()[1] for line in of_one] == ["web@2"]
+
+
 @pytest.mark.parametrize(("lines", "told"), [("0", []), ("2", TOLD[-2:]), ("999", TOLD)])
 def test_of_the_events_so_far_only_the_last_may_be_asked_for(
     mosha: Mosha, home: Home, lines: str, told: list[str]
@@ -237,6 +267,33 @@ def test_only_of_what_was_before_a_follower_sees_the_last(mosha: Mosha, home: Ho
         said = mosha("events", "-f", "-n", "1")
         teller.join()
     assert [line.partition(" ")[2] for line in said.out.splitlines()[1:]] == TOLD[2:8]
+    assert said.status == 3
+
+
+def test_who_follows_a_group_that_is_not_known_is_told_so_and_waits_for_it(
+    mosha: Mosha, home: Home
+) -> None:
+    unknown = MonitorReply(ok=False, text="no node knows group shop")
+    known = MonitorReply(ok=True, report=msgspec.Raw(render_happenings([])))
+
+    def tell(listener: socket.socket) -> None:
+        for reply in (unknown, known):
+            line, _ = listener.accept()
+            with line:
+                line.recv(4096)
+                line.sendall(msgspec.json.encode(reply) + b"\n")
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(home.rundir / "mosha.s"))
+        listener.listen()
+        teller = threading.Thread(target=tell, args=[listener])
+        teller.start()
+        said = mosha("events", "-f", "--group", "shop")
+        teller.join()
+    assert said.err.splitlines() == [
+        "mosha: no node knows group shop",
+        "mosha: the monitor went away",
+    ]
     assert said.status == 3
 
 
