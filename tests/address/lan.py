@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,13 +155,13 @@ class Holding:
         """Let a lease that was once a minute long be until then, as clinit does."""
         self._lease.write_bytes(NOTE.pack(kill_at, 60.0))
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start one with these words of its command line."""
+    def start(self, *words: str, by: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """Start one with these words of its command line; `by` is a program that executes it."""
         environment = {**os.environ, "NOTIFY_SOCKET": str(self._address)}
         if self._lease.exists():
             environment[LEASE_VARIABLE] = str(self._lease)
         process = subprocess.Popen(
-            [*self.host.within, *command_of("mosha.address.holder"), *words],
+            [*self.host.within, *by, *command_of("mosha.address.holder"), *words],
             env=environment,
             stderr=subprocess.PIPE,
             text=True,

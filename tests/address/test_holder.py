@@ -11,7 +11,7 @@ import pytest
 
 from mosha.address import holder
 from mosha.address.lifetime import LATE_S, LIFETIME_S
-from mosha.core.agent_exits import FAILED, STOPPED_WELL, UNUSABLE_HERE
+from mosha.core.agent_exits import FAILED, STOP_FAILED, STOPPED_WELL, UNUSABLE_HERE
 from mosha.host.clock import boottime
 from mosha.host.programs import PACKAGES
 from tests.address.lan import (
@@ -88,6 +88,24 @@ def test_a_former_owner_may_lose_it_meanwhile(holding: Holding, other: Host) -> 
     assert holding.heard().startswith("READY=1")
 
 
+def test_told_to_stop_it_looks_for_no_duplicate_any_more(
+    holding: Holding, host: Host, other: Host
+) -> None:
+    other.do("ip", "address", "add", f"{IPV4}/24", "dev", INTERFACE)
+    with listening(other, ETH_P_ARP) as listener:
+        process = holding.start(f"{IPV4}/24", INTERFACE)
+        assert arp(listener, IPV4) == (mac_of(host), NOBODY)
+    process.terminate()
+    assert ended(process) == (STOPPED_WELL, [])
+    assert not is_there(host, IPV4)
+
+
+def test_without_the_right_to_ask_the_network_it_cannot_run_here(holding: Holding) -> None:
+    process = holding.start(f"{IPV4}/24", INTERFACE, by=["setpriv", "--bounding-set=-net_raw"])
+    told = f"cannot hold {IPV4}/24 on {INTERFACE}: Operation not permitted"
+    assert ended(process) == (UNUSABLE_HERE, [told])
+
+
 def test_all_neighbours_are_told_several_times(holding: Holding, network: Network) -> None:
     mac = mac_of(holding.host)
     with listening(network.hosts[CLIENT], ETH_P_ARP) as listener:
@@ -133,6 +151,19 @@ def test_it_is_kept_when_its_interface_is_set_down_and_up(
     assert ended(process)[0] == STOPPED_WELL
 
 
+def test_an_interface_that_was_down_for_a_moment_ends_nothing_afterwards(
+    holding: Holding, host: Host
+) -> None:
+    holding.lease(boottime() + holder.LINK_LIMIT_S + 2.0)
+    process = holding.held(IPV4)
+    host.do("ip", "link", "set", INTERFACE, "down")
+    assert holding.heard() == f"STATUS={INTERFACE} is down"
+    host.do("ip", "link", "set", INTERFACE, "up")
+    wait_until(lambda: holding.heard() == f"STATUS={INTERFACE} can be used again")
+    status, said = ended(process)
+    assert (status, said[-1]) == (FAILED, "its lease has ended")
+
+
 def test_it_is_announced_again_when_the_cable_is_plugged_in_again(
     holding: Holding, network: Network
 ) -> None:
@@ -163,6 +194,27 @@ def test_without_an_interface_it_fails(holding: Holding) -> None:
     process = holding.start(f"{IPV4}/32", "nic7")
     assert holding.heard() == "STATUS=nic7 is missing"
     assert ended(process) == (FAILED, ["nic7 is missing", "nic7 is missing"])
+
+
+def test_an_address_that_somebody_has_made_to_last_is_removed_all_the_same(
+    holding: Holding, host: Host
+) -> None:
+    process = holding.held(IPV4)
+    for_ever = ("valid_lft", "forever", "preferred_lft", "forever")
+    host.do("ip", "address", "change", f"{IPV4}/24", "dev", INTERFACE, *for_ever)
+    process.terminate()
+    assert ended(process) == (STOPPED_WELL, [])
+    assert not is_there(host, IPV4)
+
+
+def test_a_stop_that_leaves_the_address_has_failed(holding: Holding, host: Host) -> None:
+    process = holding.held(IPV4)
+    # With a peer it is another address for the kernel, which is not the one that is removed.
+    lifetime = ("valid_lft", "5", "preferred_lft", "5")
+    host.do("ip", "address", "add", IPV4, "peer", "198.51.100.1/32", "dev", INTERFACE, *lifetime)
+    process.terminate()
+    text = f"{IPV4}/24 on {INTERFACE} is still there after it was removed"
+    assert ended(process) == (STOP_FAILED, [text])
 
 
 def test_the_next_one_takes_over_what_a_killed_one_has_left(
