@@ -338,6 +338,32 @@ def test_what_an_operator_has_stopped_is_marked_and_not_called_failed() -> None:
     assert f"{RED}start DONE, s stopped +1" in told(both, colours=True)
 
 
+def test_the_word_of_a_cell_is_the_level_where_another_is_wanted_and_a_ban_is_of_its_node() -> None:
+    ban = BanReport(node=3, left_s=60, reason="exit 1")
+    groups = [group("web", on(1, "drain")), group("db", ok=False, why="no", bans=[ban])]
+    shown = told(report(nodes=[node(n) for n in range(1, 8)], groups=groups))
+    assert re.search(r"\nweb +start +drain +- +- +- +- +- +-\n", shown)
+    assert re.search(r"\ndb +start +- +- +ban +- +- +- +-\n", shown)
+
+
+def test_who_has_said_it_is_told_where_it_was_not_the_node_itself() -> None:
+    shown = told(report(groups=[group("web", on(2, said_by=3)), group("db", on(1))]))
+    assert "start DONE 0.4s (by 3)" in shown
+    assert shown.count("(by ") == 1
+
+
+def test_what_an_operator_has_stopped_is_told_of_its_group() -> None:
+    problem = Problem(kind="stopped", subjects=["web"], text="entry w is stopped", next="start it")
+    found = report(
+        groups=[group("web", on(1), ok=False, why="entry w is stopped")],
+        problems=["web: entry w is stopped"],
+        problem_list=[problem],
+    )
+    shown = told(found)
+    assert "NOT OK: 1 problem, 0 of 1 groups as wanted" in shown
+    assert "  * web: entry w is stopped\n    -> start it" in shown
+
+
 def test_many_nodes_get_a_word_a_cell_and_a_great_many_a_list() -> None:
     groups = [group("web", on(1)), group("db", on(2, "start", "FAILED"))]
     some = told(report(nodes=[node(n) for n in range(1, 8)], groups=groups))

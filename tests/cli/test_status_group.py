@@ -11,7 +11,14 @@ from rich.console import Console
 
 from mosha.cli.status.group_page import group_page
 from mosha.control.protocol import AskReport
-from mosha.formats.hastat import EntryState, EntryTrouble, Report, ShotReport, hastat_schema
+from mosha.formats.hastat import (
+    BanReport,
+    EntryState,
+    EntryTrouble,
+    Report,
+    ShotReport,
+    hastat_schema,
+)
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import group, node, on, report
@@ -100,6 +107,26 @@ def test_of_a_group_elsewhere_it_says_what_is_known_and_where_to_ask() -> None:
     assert "2 (stale)" in shown
     assert "node 1 reports no process of it" in shown
     assert shown.endswith("mosha status shop, on node 3")
+
+
+def test_what_another_node_says_of_one_is_not_said_to_be_here() -> None:
+    """Node 1 reports what it has heard last of node 2."""
+    view = group("shop", on(2, said_by=1), bans=[BanReport(node=3, left_s=9, reason="exit 1")])
+    lines = [line.split("  ")[0] for line in told(report(groups=[view])).splitlines()]
+    assert "2" in lines
+    assert "2 (this node)" not in lines
+    assert "3" in lines, "the node that is banned, whoever says so"
+
+
+def test_an_entry_that_has_failed_is_red_though_it_runs_again() -> None:
+    view = group("shop", on(1), entries=[replace(ALIVE, failures=3), replace(ALIVE, tag="db")])
+    file = io.StringIO()
+    Console(file=file, width=80, force_terminal=True, color_system="standard").print(
+        group_page(report(groups=[view]), "shop")
+    )
+    failing, well = (line for line in file.getvalue().splitlines() if "running" in line)
+    assert "\033[1;31mrunning" in failing
+    assert "\033[32mrunning" in well
 
 
 def test_a_stopped_group_has_no_table_without_rows() -> None:

@@ -3,16 +3,18 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
 from mosha.cli.status.views_page import views_page
 from mosha.formats.hastat import GroupView, Quorum, Report, TableSeen, render_hastat
-from mosha.formats.views import Disagreement, Views, compare, views_schema
+from mosha.formats.views import UNKNOWN, Disagreement, Views, compare, views_schema
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import group, node, on, report
@@ -161,6 +163,28 @@ node 3   -         yes     up      stale   up"""
 
 def test_what_they_disagree_about_comes_first() -> None:
     assert told(of(view(1), "no answer within 3 s", view(3, stale=(2,)))) == PAGE
+
+
+def test_a_view_that_was_not_written_in_time_is_told_though_no_other_disagrees() -> None:
+    heard = {1: view(1), 2: view(2), 3: view(3, every_s=1.0)}
+    text = told(compare(1, heard, {1: 0.1, 2: 0.1, 3: 60.0}))
+    assert text.startswith(
+        "NOT AS ONE: 1 view is old\n  * the view of node 3: written 60s ago, and"
+    )
+
+
+def test_who_knows_nothing_of_it_says_nothing() -> None:
+    found = Disagreement(about="node", subject="node 3", said={1: "up", 2: UNKNOWN, 4: "stale"})
+    text = told(replace(of(view(1), view(2)), disagreements=[found]))
+    assert "  * node 3: up, says node 1; stale, says node 4\n" in text
+
+
+def test_where_nodes_are_many_those_that_are_not_up_are_listed_whatever_they_are() -> None:
+    states = {1: "self", 2: "left", 3: "stale"} | dict.fromkeys(range(4, 31), "fresh")
+    nodes = [node(number, state) for number, state in states.items()]
+    found = compare(1, dict.fromkeys(range(1, 31), "no answer") | {1: view(1, nodes=nodes)}, {})
+    text = told(found)
+    assert re.search(r"node 1 .*  2 left, 3 stale", text)
 
 
 def test_an_old_view_is_grey_and_never_green() -> None:

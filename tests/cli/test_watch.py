@@ -108,6 +108,12 @@ def test_of_many_nodes_those_that_are_not_well_are_named_first() -> None:
     text = "\n".join(drawn(report(nodes=[node(1, "self"), *nodes]), ScreenView()))
     assert re.search(r"Nodes:  77 stale 0\.4s, 1 this node", text)
     assert re.search(r"and \d+ more, fresh", text)
+    nodes = [node(n, silent=n == 88) for n in range(2, 100)]
+    text = "\n".join(drawn(report(nodes=[node(1, "self"), *nodes]), ScreenView()))
+    assert "Nodes:  88 fresh 0.4s (does not vote yet" in text
+    nodes = [node(n, "stale") for n in range(2, 100)]
+    text = "\n".join(drawn(report(nodes=[node(1, "self"), *nodes]), ScreenView()))
+    assert re.search(r"and \d+ more, not all fresh", text)
 
 
 def test_a_long_reason_of_quorum_takes_no_more_than_two_lines() -> None:
