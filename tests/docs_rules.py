@@ -24,6 +24,14 @@ OTHER_RULES = {
         "why",
         "how often a node has restarted the group in place because a monitor failed, and why last",
     ),
+    "gave-way": (
+        "both",
+        (
+            "to which group of a higher [`priority=`](hactl.md#priority) it gave way, where and"
+            " when: `why` has the last time on any node, `why-not` that on the node. Until it is"
+            " claimed there again"
+        ),
+    ),
     "failures": (
         "why",
         (

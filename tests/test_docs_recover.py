@@ -18,6 +18,7 @@ PAGE = DOCS / "how-to" / "recover.md"
 COMPLAINERS = (
     *(
         "core/cluster/candidacy",
+        "core/cluster/gave_way",
         "core/cluster/relations",
         "core/explain/verdicts",
         "core/replication/judging",
@@ -124,6 +125,7 @@ TOGETHER = (
     "moved to node",
     "its groups are",
     "did you mean",
+    "it gave way to",
     "then clinit -s",
     "cannot make the directory of node",
     "was never heard from",

@@ -201,6 +201,19 @@ class Restarts(Struct, frozen=True):
     reason: str = ""
 
 
+class GaveWay(Struct, frozen=True):
+    """`Mosha::GaveWay`: a group stopped on a node, last, for one of a higher priority.
+
+    `by` is that group, `priority` what it had then, `term` that of the claim that was given up;
+    `age_s`: how many seconds ago.
+    """
+
+    by: str
+    priority: int
+    term: int
+    age_s: int = 0
+
+
 class TableVersion(Struct, frozen=True):
     """`Mosha::Table`: the version of cltab or hactl in force on a node.
 
@@ -287,7 +300,8 @@ class Status(Struct, frozen=True):
     `given_up`: how many seconds ago the node gave up a group that failed too often there, the
     oldest first, where hactl counts that. `exhausted`: groups whose failures have used up
     `on-failure=`, and why; they are stopped, and stay claimed. `restarts`: groups that were
-    restarted in place because a monitor failed.
+    restarted in place because a monitor failed. `gave_way`: groups that stopped there last for one
+    of a higher priority.
 
     `shots` are those under way; `disarms` has the order that counts, by its number; `probations`
     are nodes that may own nothing, and for how many seconds; `deaths` are nodes that were shot or
@@ -334,6 +348,7 @@ class Status(Struct, frozen=True):
     given_up: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     exhausted: Mapping[str, str] = field(default_factory=dict)
     restarts: Mapping[str, Restarts] = field(default_factory=dict)
+    gave_way: Mapping[str, GaveWay] = field(default_factory=dict)
     pills: Mapping[int, int] = field(default_factory=dict)
     pills_obeyed: Mapping[int, int] = field(default_factory=dict)
     late_kills: Mapping[str, int] = field(default_factory=dict)

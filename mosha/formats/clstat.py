@@ -351,6 +351,7 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             given_up=facts["given_up"],
             exhausted=facts["exhausted"],
             restarts=facts["restarts"],
+            gave_way=facts["gave_way"],
             pills=facts["pills"],
             pills_obeyed=facts["pills_obeyed"],
             late_kills=facts["late_kills"],

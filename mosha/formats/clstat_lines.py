@@ -24,11 +24,11 @@ from mosha.formats.clstat_words import (
     CounterTooLargeError,
     counter_in,
     group_in,
-    mtime_in,
     name_in,
     node_in,
     number_in,
     pairs_of,
+    whole_in,
     word_in,
 )
 from mosha.formats.names import is_name, one_line
@@ -108,12 +108,13 @@ def _read_ban(rest: str) -> tuple[str, Ban]:
 
 def _read_table(rest: str) -> tuple[str, TableVersion]:
     pairs = pairs_of(rest)
-    return name_in(rest), TableVersion(mtime_in(pairs["mtime_ns"]), word_in(pairs["digest"]))
+    # A file can be dated before 1970; that must not make its node unreadable.
+    return name_in(rest), TableVersion(whole_in(pairs["mtime_ns"]), word_in(pairs["digest"]))
 
 
 def _read_past(rest: str) -> tuple[str, tuple[TableVersion, ...]]:
     versions = (word.partition(".") for word in rest.split()[1 : PAST_MAX + 1])
-    return name_in(rest), tuple(TableVersion(mtime_in(t), word_in(d)) for t, _, d in versions)
+    return name_in(rest), tuple(TableVersion(whole_in(t), word_in(d)) for t, _, d in versions)
 
 
 def _read_refused(rest: str) -> tuple[str, str]:

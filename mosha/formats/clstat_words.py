@@ -94,7 +94,6 @@ def word_in(text: str) -> str:
     return text
 
 
-def mtime_in(text: str) -> int:
-    """Return a file's time in nanoseconds since 1970; ValueError if it is not one."""
-    # A file can be dated before 1970; that must not make its node unreadable.
+def whole_in(text: str) -> int:
+    """Return a number that may be negative; ValueError if it is not one, or too long."""
     return -number_in(text[1:]) if text.startswith("-") else number_in(text)

@@ -23,6 +23,7 @@ Kind = Literal[
     "ban",
     "health",
     "restart",
+    "gave-way",
     "exhausted",
     "entry",
     "group",

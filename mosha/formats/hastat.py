@@ -161,7 +161,8 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
     Without a line in hactl (`in_hactl`) a group is to be stopped. `where` it runs is what nodes
     report that are heard; nodes of `may_run` are not heard (or were not confirmed yet), and may run
     it. `next_failure` is what the next failure does, on the node that counts; `restarted` how often
-    it was restarted in place because a monitor failed, and why last; both as `mosha why` says it.
+    it was restarted in place because a monitor failed, and why last; `gave_way` to which group of a
+    higher priority it gave way last, where and when; all as `mosha why` says it.
     `tags` are its entries in cltab, in a report about this group alone. `votes` is left out of
     a group that is as wanted where nodes times groups are more than 20 000.
     """
@@ -195,6 +196,7 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
     weight: int = 1
     on_all: bool = False
     restarted: str = ""
+    gave_way: str = ""
     tags: list[str] = []
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct, field
 
-from mosha.core.cluster import capacity, giving_up, probation, restarting
+from mosha.core.cluster import capacity, gave_way, giving_up, probation, restarting
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
@@ -285,6 +285,7 @@ def _group(state: MonitorState, group: str, around: _Surroundings, now: float) -
         on_all=wish.on_all,
         next_failure=giving_up.prediction(state, record, now) if counts else "",
         restarted=restarting.said(state, group, now),
+        gave_way=gave_way.said(state, group, now),
     )
 
 

@@ -14,8 +14,18 @@ from mosha.core.explain.transitions import (
     snapshot,
     transitions,
 )
-from mosha.core.status import Ban, Disarm, Grade, NodeState, Receipt, Restarts, Trouble, TroubleKind
-from tests.core.story import INC, G, Story, one_of_three
+from mosha.core.status import (
+    Ban,
+    Disarm,
+    GaveWay,
+    Grade,
+    NodeState,
+    Receipt,
+    Restarts,
+    Trouble,
+    TroubleKind,
+)
+from tests.core.story import INC, G, Story, alone_again, one_of_three
 from tests.core.test_verdicts import at, only_3_is_stale, says, state, without_quorum
 
 
@@ -251,3 +261,17 @@ def test_what_this_node_restarts_and_stops_for_good_are_events_too() -> None:
         ("restart", ABSENT, "1 time", "monitor ok failed"),
         ("exhausted", ABSENT, FOR_GOOD, "failed 3 times"),
     ]
+
+
+def test_what_a_node_did_before_it_was_heard_is_no_event() -> None:
+    story = alone_again()
+    known = {
+        "restarts": {G: Restarts(1, 500, "start", (), "monitor ok failed")},
+        "gave_way": {G: GaveWay("db", 10, 4, 500)},
+    }
+    found = changes(story, lambda: story.hear(1, says(2, 2, **known)))
+    assert [it.kind for it in found] == ["quorum", "node"]
+    again = {"gave_way": {G: GaveWay("mail", 7, 6, 0)}}
+    found = changes(story, lambda: story.hear(1, says(2, 3, **again)))
+    assert [it.kind for it in found] == ["gave-way"]
+    assert found[0].after == "gave way to mail (priority 7)"

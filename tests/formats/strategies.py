@@ -15,6 +15,7 @@ from mosha.core.status import (
     Ban,
     EntryAnswer,
     EntryVerb,
+    GaveWay,
     Grade,
     GroupLine,
     GroupState,
@@ -273,6 +274,9 @@ statuses = st.builds(
     ),
     exhausted=by_group(free_texts),
     leaving=by_group(free_texts),
+    gave_way=by_group(
+        st.builds(GaveWay, group_names, st.integers(-1000, 1000), numbers, st.integers(0, 10**9))
+    ),
     restarts=by_group(
         st.builds(
             Restarts,

@@ -7,6 +7,7 @@ from tests.sim.mutant import Mutant
 CAPACITY = "mosha.core.cluster.capacity"
 PLACEMENT = "mosha.core.cluster.placement"
 PREEMPTION = "mosha.core.cluster.preemption"
+GAVE_WAY = "mosha.core.cluster.gave_way"
 
 ROOM: tuple[Mutant, ...] = (
     Mutant(
@@ -125,5 +126,53 @@ ROOM: tuple[Mutant, ...] = (
         "    if not waiting or not _is_sure(state, now):\n",
         "    if True:\n",
         scenario="a-higher-priority-gets-room",
+    ),
+    Mutant(
+        "to what a group gave way is not published",
+        "P1",
+        GAVE_WAY,
+        "    record.gave_way, record.gave_way_at = GaveWay(by, priority, record.claim or 0), now\n",
+        "",
+        test="test_gave_way.py::test_every_node_says_to_what_it_gave_way_where_and_when",
+    ),
+    Mutant(
+        "to what a group gave way is forgotten with the monitor",
+        "P1",
+        GAVE_WAY,
+        "if former.state is not NodeState.LEFT:",
+        "if False:",
+        test="test_gave_way.py::test_a_monitor_that_is_restarted_goes_on_saying_it_with_the_right_age",
+    ),
+    Mutant(
+        "a group that runs again still gives way",
+        "P1",
+        "mosha.core.cluster.group_step",
+        "record.in_place = record.gave_way = None",
+        "record.in_place = None",
+        test="test_gave_way.py::test_what_is_claimed_again_says_it_no_longer_and_elsewhere_only_why_does",
+    ),
+    Mutant(
+        "a group that nobody wants still gives way",
+        "P1",
+        GAVE_WAY,
+        "if record.gave_way is not None and unwanted:",
+        "if False:",
+        test="test_gave_way.py::test_what_is_claimed_again_says_it_no_longer_and_elsewhere_only_why_does",
+    ),
+    Mutant(
+        "what an old claim gave way to explains a new wait",
+        "P1",
+        GAVE_WAY,
+        "if found is None or found[1].term < rivals.known_term(state, group):",
+        "if found is None:",
+        test="test_gave_way.py::test_what_is_claimed_again_says_it_no_longer_and_elsewhere_only_why_does",
+    ),
+    Mutant(
+        "what was done long ago is an event where it is heard",
+        "P1",
+        "mosha.core.explain.transitions",
+        "return subject in after and node not in (ABSENT, Standing.LEFT, Standing.FENCED)",
+        "return subject in after",
+        test="test_transitions.py::test_what_a_node_did_before_it_was_heard_is_no_event",
     ),
 )

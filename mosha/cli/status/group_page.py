@@ -45,6 +45,8 @@ def group_page(report: Report, name: str) -> RenderableType:
         parts += [Text(), plain(f"Failures: {view.next_failure}")]
     if view.restarted:
         parts += [Text(), plain(f"Restarts: {view.restarted}")]
+    if view.gave_way and view.gave_way not in view.why:
+        parts += [Text(), plain(f"Priority: {view.gave_way}")]
     if view.entries:
         parts += [Text(), _entries(view), *_output(view)]
     else:

@@ -14,6 +14,7 @@ from mosha.core.cluster import (
     ballot,
     entry_orders,
     exhaustion,
+    gave_way,
     giving_up,
     lease,
     preemption,
@@ -61,6 +62,7 @@ def take(state: MonitorState, group: str, now: float, chance: float) -> GroupSte
     if record.ban_until != NEVER and (now >= record.ban_until or has_arrived(state, record, now)):
         lift(state, record)
     exhaustion.settle(state, record)
+    gave_way.settle(state, record)
     follow_failbacks(state, record, now)
     if state.entry_orders:
         entry_orders.settle(state, group, now)
@@ -289,7 +291,7 @@ def _claim(state: MonitorState, record: GroupRecord, now: float, event: str) -> 
     state.claimed[record.group] = record
     record.activated = record.granted = record.killed = False
     record.lease_until = record.lease_sent = NEVER
-    record.kill_at = record.free_since = record.in_place = None
+    record.kill_at = record.free_since = record.in_place = record.gave_way = None
     record.ballot = Ballot(None, record.ballot.voted)
     state.log(event, group=record.group, term=term)
     vote_for(state, record, Claim(state.me, state.inc, 0, term, running=False))

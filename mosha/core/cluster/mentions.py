@@ -17,11 +17,12 @@ def parts_about_groups(status: Status) -> tuple[KeysView[object], ...]:
         status.given_up.keys(),
         status.exhausted.keys(),
         status.restarts.keys(),
+        status.gave_way.keys(),
     )
 
 
 def groups_in(status: Status) -> frozenset[str]:
-    """Return the groups that a status shows, claims or bans, or that have failed there."""
+    """Return the groups that a status shows, claims or bans, or that failed or gave way there."""
     troubled = (group for group, _ in status.troubles)
     failed = (*status.bans, *status.given_up, *status.exhausted, *status.restarts)
-    return frozenset((*status.claims, *status.groups, *failed, *troubled))
+    return frozenset((*status.claims, *status.groups, *failed, *status.gave_way, *troubled))

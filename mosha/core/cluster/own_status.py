@@ -13,6 +13,7 @@ from itertools import islice
 from mosha.core.cluster import (
     arming,
     exhaustion,
+    gave_way,
     giving_up,
     late_kills,
     probation,
@@ -101,6 +102,7 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
         exhausted=exhaustion.published(state),
         leaving=relations.leaving(state),
         restarts=restarting.published(state, now),
+        gave_way=gave_way.published(state, now),
         pills=dict(state.pills),
         pills_obeyed=dict(state.pills_obeyed),
         tables=state.tables,
@@ -129,12 +131,15 @@ def _troubles(state: MonitorState, now: float) -> dict[tuple[str, str], Trouble]
 
 
 def _ailing(old: Status, new: Status) -> set[str]:
-    """Return the groups that are in other trouble, or were restarted in place once more."""
+    """Return the groups in other trouble, or restarted in place or giving way once more."""
     kinds = [{key: it.kind for key, it in status.troubles.items()} for status in (old, new)]
     counts = [{group: it.count for group, it in status.restarts.items()} for status in (old, new)]
-    (was, now), (before, after) = kinds, counts
+    terms = [{group: it.term for group, it in status.gave_way.items()} for status in (old, new)]
+    (was, now), pairs = kinds, (counts, terms)
     found = {key[0] for key in was.keys() | now.keys() if was.get(key) is not now.get(key)}
-    return found | {g for g in before.keys() | after.keys() if before.get(g) != after.get(g)}
+    for before, after in pairs:
+        found |= {g for g in before.keys() | after.keys() if before.get(g) != after.get(g)}
+    return found
 
 
 def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
@@ -165,7 +170,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         and same(old.votes, new.votes)
         and same(old.terms, new.terms)
         and not (old.bans or new.bans or old.troubles or new.troubles)
-        and not (old.restarts or new.restarts)
+        and not (old.restarts or new.restarts or old.gave_way or new.gave_way)
         and same(old.exhausted, new.exhausted)
         and same(old.leaving, new.leaving)
     ):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from mosha.core.cluster import capacity, placement
+from mosha.core.cluster import capacity, gave_way, placement
 from mosha.core.cluster.capacity_rule import CAPACITY
 from mosha.core.cluster.eligibility import GROUP, PAIR, NodeRules, broken
 from mosha.core.cluster.eligibility_rule import Case
@@ -65,9 +65,8 @@ def preempted(state: MonitorState, group: str) -> str:
 
 
 def give_way(state: MonitorState, record: GroupRecord, now: float) -> None:
-    """Record that a group is stopped here for one of a higher priority."""
-    del now
-    state.log("group_preempted", group=record.group, by=preempted(state, record.group))
+    """Remember that a group is stopped here for one of a higher priority."""
+    gave_way.note(state, record, preempted(state, record.group), now)
 
 
 def said(state: MonitorState, group: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from mosha.core.cluster import arming, exhaustion, giving_up, restarting
+from mosha.core.cluster import arming, exhaustion, gave_way, giving_up, restarting
 from mosha.core.cluster.ballot import Ballot
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.state import NEVER, MonitorState
@@ -86,6 +86,7 @@ def recover(state: MonitorState, startup: Startup) -> None:
         giving_up.recover(state, former, now)
         exhaustion.recover(state, former, now)
         restarting.recover(state, former, now)
+        gave_way.recover(state, former, now)
 
 
 def _keep_timeout(state: MonitorState, memory: Memory, former: Status | None, now: float) -> None:

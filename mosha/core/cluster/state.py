@@ -24,6 +24,7 @@ from mosha.core.instance_names import single
 from mosha.core.replication.lineage import Past
 from mosha.core.status import (
     EntryAnswer,
+    GaveWay,
     Grade,
     NodeState,
     Order,
@@ -187,6 +188,8 @@ class GroupRecord(Struct):
     bound: dict[str, Binding] = field(default_factory=dict)  # what it came after (`after=`)
     leaving: str = ""  # why it is about to leave its level, when those after it have stopped
     leaving_since: float = NEVER
+    gave_way: GaveWay | None = None  # to what it gave way here, if that is why it stopped last
+    gave_way_at: float = NEVER
     late_seen_s: float = 0.0  # how late a kill was that an operator has acknowledged
 
     def told_level_now(self, now: float) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from mosha.core.cluster import gave_way
 from mosha.core.cluster.fencing import AIMING
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.peers import Standing
@@ -158,6 +159,8 @@ def _groups(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
             yield Subject("exhausted", group, state.me), Fact(FOR_GOOD, record.exhausted)
         if record.in_place is not None:
             yield Subject("restart", group, state.me), _restarts(record.in_place)
+        if record.gave_way is not None:
+            yield Subject("gave-way", group, state.me), Fact(gave_way.words(record.gave_way))
     yield from _groups_of_others(state)
 
 
@@ -172,6 +175,8 @@ def _groups_of_others(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
             yield Subject("exhausted", group, status.node), Fact(FOR_GOOD, reason)
         for group, found in status.restarts.items():
             yield Subject("restart", group, status.node), _restarts(found)
+        for group, way in status.gave_way.items():
+            yield Subject("gave-way", group, status.node), Fact(gave_way.words(way))
 
 
 def _ban(reason: str) -> Fact:
@@ -206,7 +211,7 @@ def transitions(before: Picture, after: Picture) -> list[Transition]:
         subject
         for subject in before.keys() | after.keys()
         if before.get(subject, _NONE).value != after.get(subject, _NONE).value
-        and (subject in after or subject.kind not in _COUNTS)
+        and (subject.kind not in _PAST or _happened(subject, before, after))
     ]
     return [
         Transition(
@@ -217,6 +222,15 @@ def transitions(before: Picture, after: Picture) -> list[Transition]:
         )
         for subject in sorted(changed, key=lambda item: (_ORDER.index(item.kind), *item))
     ]
+
+
+def _happened(subject: Subject, before: Picture, after: Picture) -> bool:
+    """Say whether something was done since the snapshot before, which had what its node says.
+
+    What a node says that was not heard until now may be old, and was told before.
+    """
+    node = before.get(Subject("node", "", subject.node), _NONE).value
+    return subject in after and node not in (ABSENT, Standing.LEFT, Standing.FENCED)
 
 
 def _cause(subject: Subject, after: Picture) -> str:
@@ -238,8 +252,8 @@ def _not_done(subject: Subject, before: Picture, after: Picture) -> str:
     return "" if there in after else f"not done: it is not on node {found[1]}"
 
 
-_COUNTS = frozenset({"restart"})
-"""What is counted: that a count begins anew is no event."""
+_PAST = frozenset({"restart", "gave-way"})
+"""What has been done: that it counts no longer is no event."""
 
 _OF_A_STATUS = frozenset({"group", "ban", "exhausted", "health", "entry", "late-kill", "table"})
 """What a node reports about itself: it goes with the node, which is not an end of trouble."""
@@ -247,5 +261,6 @@ _OF_A_STATUS = frozenset({"group", "ban", "exhausted", "health", "entry", "late-
 _NONE = Fact(ABSENT)
 _ORDER = (
     *("quorum", "node", "probation", "clinit", "fencing", "hold", "shot"),
-    *("table", "health", "restart", "exhausted", "ban", "late-kill", "entry", "group"),
+    *("table", "health", "restart", "exhausted", "ban", "late-kill", "entry"),
+    *("gave-way", "group"),
 )

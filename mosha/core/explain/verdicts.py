@@ -7,8 +7,9 @@ is in the way, and one what to do about it.
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from mosha.core.cluster import candidacy, exhaustion, preemption, rivals
+from mosha.core.cluster import candidacy, exhaustion, gave_way, preemption, rivals
 from mosha.core.cluster.eligibility import NodeRules, eligible, node_rules, obstacles
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
@@ -130,8 +131,20 @@ def judge(
             return GroupVerdict(False, f"{line}, to be stopped there: {held.why}", held.next)
         return _account_of_troubles(group, home) or GroupVerdict(True)
     if active:
-        return _account_of_move(state, group, active, wanted, now)
-    return _account_of_nowhere(state, wish, now, around)
+        found = _account_of_move(state, group, active, wanted, now)
+    else:
+        found = _account_of_nowhere(state, wish, now, around)
+    return _with_gave_way(state, group, found, now)
+
+
+def _with_gave_way(
+    state: MonitorState, group: str, verdict: GroupVerdict, now: float
+) -> GroupVerdict:
+    """Add why a group stopped that nobody has claimed since, where it gave way to another one."""
+    text = gave_way.why_stopped(state, group, now)
+    if verdict.kind is not ProblemKind.GROUP or not text:
+        return verdict
+    return replace(verdict, why=f"{verdict.why}; it {text}")
 
 
 def _alone(

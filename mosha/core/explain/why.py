@@ -11,7 +11,15 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from mosha.core.cluster import exhaustion, giving_up, group_rules, restarting, rivals, wording
+from mosha.core.cluster import (
+    exhaustion,
+    gave_way,
+    giving_up,
+    group_rules,
+    restarting,
+    rivals,
+    wording,
+)
 from mosha.core.cluster.candidacy import awaited, rank_due_at
 from mosha.core.cluster.group_step import facts_of
 from mosha.core.cluster.peers import Standing
@@ -52,6 +60,7 @@ def why(state: MonitorState, group: str, now: float, wall_s: float) -> Explanati
         *_of_places(state, group, seen, now),
         *(item for place in seen if place.counts for item in _of_entries(state, place, group, now)),
         *_of_failures(state, group, seen, now),
+        *_of_giving_way(state, group, now),
         *_of_candidates(state, group, now),
         *_of_votes(state, group, seen, now),
         *_of_lease(state, state.record(group), now),
@@ -162,6 +171,12 @@ def _of_failures(
         if ladder is not None and place.node != state.me and place.claim is not None:
             text = f"node {place.node} counts the failures (on-failure={ladder}): ask it"
             yield Reason("failures", Holds.MOOT, text, state.me)
+
+
+def _of_giving_way(state: MonitorState, group: str, now: float) -> Iterator[Reason]:
+    if (found := gave_way.last(state, group, now)) is not None:
+        text, age_s = gave_way.said(state, group, now), age_of(state, found[0], now)
+        yield Reason("gave-way", Holds.MOOT, text, found[0], age_s)
 
 
 def _of_candidates(state: MonitorState, group: str, now: float) -> Iterator[Reason]:

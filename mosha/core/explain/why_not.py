@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mosha.core.cluster import gave_way
 from mosha.core.cluster.candidacy import in_vain
 from mosha.core.cluster.capacity import capacity_of
 from mosha.core.cluster.capacity_rule import CAPACITY
@@ -47,6 +48,7 @@ def why_not(state: MonitorState, group: str, node: int, now: float, wall_s: floa
         *_of_other_tables(state, node, now),
         *of_wish(state, group, now),
         *_of_pair(state, group, node, now),
+        *_of_room(state, group, node, now),
         *_of_vote(state, group, node, now),
         *_of_giving_way(state, group, node, now),
         *_of_holders(state, group, node, now),
@@ -125,6 +127,11 @@ def _of_pair(state: MonitorState, group: str, node: int, now: float) -> Iterator
             yield as_reason(rule, case, node, age_of(state, node, now))
     if capacity_of(state, node) is not None:
         yield as_reason(CAPACITY, case, node, age_of(state, node, now))
+
+
+def _of_room(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
+    if text := gave_way.there(state, group, node, now):
+        yield Reason("gave-way", Holds.MOOT, text, node, age_of(state, node, now))
 
 
 # --- the group -----------------------------------------------------------------------------------
