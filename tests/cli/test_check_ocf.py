@@ -75,6 +75,11 @@ def test_an_agent_that_is_missing_or_broken_is_a_warning(root: Path) -> None:
         " install its package, or mend the name"
     )
     assert "broken does not describe itself: meta-data: exit 1 (error)" in found("broken")[0]
+    root.rename(root.with_name("other"))
+    assert found("nginx")[0].endswith(
+        f"there is no {root}/nginx; install the package resource-agents on each node of the group"
+    )
+    assert found("linbit:drbd")[0].endswith("linbit/drbd; install its package, or mend the name")
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,10 @@ def test_an_enabled_unit_is_refused_with_the_command_that_mends_it(units: Units)
     units.machine.get("mosha", "cleanup", "web")
     units.wait_done()
     assert UNIT not in units.machine.do("mosha", "check").stdout
+    nowhere = "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/run/nowhere"
+    checked = units.machine.do("env", nowhere, "mosha", "check").stdout
+    assert "systemd cannot be asked about u: no connection to the system bus: " in checked
+    assert "; see whether the system bus runs: systemctl status dbus.socket\n" in checked
 
 
 def test_a_unit_outlives_the_monitor_and_not_clinit(units: Units) -> None:

@@ -6,7 +6,9 @@ import socket
 from collections.abc import Iterator
 
 from mosha.address.lifetime import LATE_ALONE_S, LATE_S, ROOM_S, SURE_ROOM_S
+from mosha.address.messages import PACKAGE, address_message
 from mosha.cli.check.files import Finding
+from mosha.cli.check.libraries import install, why_missing
 from mosha.core.durations import number_text
 from mosha.core.tables import Cltab, Mode
 from mosha.formats.address_command import address_command
@@ -17,10 +19,13 @@ def address_findings(cltab: Cltab, settings: Settings | None, file: str) -> Iter
     """Judge the addresses of all groups, as this machine and its settings are."""
     groups: dict[str, str] = {}
     interfaces = {name for _, name in socket.if_nameindex()}
-    for entry in cltab.entries:
-        if entry.mode is not Mode.ADDRESS:
-            continue
+    entries = [entry for entry in cltab.entries if entry.mode is Mode.ADDRESS]
+    missing = why_missing(PACKAGE, address_message) if entries else ""
+    for entry in entries:
         where = f"{file}:{entry.line}"
+        if missing:
+            text = f"{entry.tag} could not run on this machine: {missing}"
+            yield Finding("warning", where, text, install(PACKAGE))
         command = address_command(entry.command)
         if command.interface not in interfaces:
             text = f"{entry.tag}: this machine has no interface {command.interface}"

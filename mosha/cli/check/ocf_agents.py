@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from mosha.cli.check.files import Finding, Level
 from mosha.core.lasting import is_known, lasting_effect
@@ -13,7 +14,14 @@ from mosha.core.tables import Cltab, Entry, Hactl, Mode
 from mosha.formats.agent_xml import MetadataError
 from mosha.formats.ocf_command import ocf_words
 from mosha.formats.settings import Settings
-from mosha.ocf.agents import AgentName, agent_named, root_of, why_no_agent
+from mosha.ocf.agents import (
+    DEFAULT_PROVIDER,
+    AgentName,
+    agent_named,
+    path_of,
+    root_of,
+    why_no_agent,
+)
 from mosha.ocf.describe import describe
 from mosha.ocf.metadata import OcfMetadata
 from mosha.ocf.parameters import parameter_findings
@@ -45,13 +53,21 @@ def ocf_findings(
         agent, metadata = agent_named(name), described[name]
         if isinstance(metadata, str):
             text = f"{entry.tag} could not run on this machine: {metadata}"
-            yield Finding("warning", where, text, "install its package, or mend the name")
+            yield Finding("warning", where, text, _remedy_of_missing(agent))
         else:
             for level, text, remedy in _of_parameters(metadata, words):
                 yield Finding(level, where, f"{entry.tag} ({agent}): {text}", remedy)
         yield from _of_the_unknown(entry, agent, where)
         if settings is not None and entry.lasts and _may_be_left(entry, hactl, settings):
             yield _of_what_lasts(entry, agent, where)
+
+
+def _remedy_of_missing(agent: AgentName) -> str:
+    """Return what to install: all agents of the usual provider are in one package."""
+    directory = Path(path_of(agent, root_of(os.environ))).parent
+    if agent.provider == DEFAULT_PROVIDER and not directory.is_dir():
+        return "install the package resource-agents on each node of the group"
+    return "install its package, or mend the name"
 
 
 def _described(agent: AgentName, root: str) -> OcfMetadata | str:
