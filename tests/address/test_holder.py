@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +108,22 @@ def test_without_the_right_to_ask_the_network_it_cannot_run_here(holding: Holdin
     assert ended(process) == (UNUSABLE_HERE, [told])
 
 
+def test_its_own_packets_that_come_back_are_no_duplicate(
+    holding: Holding, host: Host, other: Host
+) -> None:
+    """As by a loop in the network, or by a bond that hears its own broadcasts."""
+    mac, address = bytes.fromhex(mac_of(host).replace(":", "")), socket.inet_aton(IPV4)
+    back = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 2, mac, address, mac, address)
+    frame = b"\xff" * 6 + mac + struct.pack("!H", ETH_P_ARP) + back
+    with listening(other, ETH_P_ARP) as listener:
+        holding.start(f"{IPV4}/24", INTERFACE)
+        for _ in range(holder.PROBES):
+            assert arp(listener, IPV4) == (mac_of(host), NOBODY)
+            listener.sendto(frame, (INTERFACE, 0))
+        assert arp(listener, IPV4) == (mac_of(host), IPV4), "it has the address"
+    assert holding.heard().startswith("READY=1")
+
+
 def test_all_neighbours_are_told_several_times(holding: Holding, network: Network) -> None:
     mac = mac_of(holding.host)
     with listening(network.hosts[CLIENT], ETH_P_ARP) as listener:
@@ -187,6 +205,25 @@ def test_it_comes_back_with_its_interface(holding: Holding, host: Host) -> None:
     host.do("ip", "link", "delete", LINK)
     assert holding.heard() == f"STATUS={LINK} is missing"
     add_link(host)
+    wait_until(lambda: is_there(host, IPV4))
+
+
+def test_with_an_interface_that_stays_down_it_fails(holding: Holding, host: Host) -> None:
+    host.do("ip", "link", "set", INTERFACE, "down")
+    process = holding.start(f"{IPV4}/24", INTERFACE)
+    assert holding.heard() == f"STATUS={INTERFACE} is down"
+    assert ended(process) == (FAILED, [f"{INTERFACE} is down"] * 2)
+
+
+def test_one_that_was_frozen_says_that_it_has_not_renewed_its_address(
+    holding: Holding, host: Host
+) -> None:
+    process = holding.held(IPV4)
+    process.send_signal(signal.SIGSTOP)
+    wait_until(lambda: not is_there(host, IPV4))
+    process.send_signal(signal.SIGCONT)
+    text = f"{IPV4}/24 on {INTERFACE} was not renewed in time: added again"
+    assert holding.heard() == f"STATUS={text}"
     wait_until(lambda: is_there(host, IPV4))
 
 

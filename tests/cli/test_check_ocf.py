@@ -16,6 +16,8 @@ from mosha.formats.cltab import parse_cltab
 from mosha.formats.hactl import parse_hactl
 from mosha.formats.settings import settings_from
 from mosha.ocf.agents import OCF_ROOT, installed_agents
+from mosha.ocf.metadata import OcfParameter
+from mosha.ocf.parameters import fits
 from tests.ocf.fake_agent import METADATA
 
 
@@ -64,6 +66,14 @@ def test_an_unknown_a_missing_and_a_wrong_parameter_are_told_with_their_line() -
         "mistake: cltab:1: a (Sleeper): it requires the parameter state;"
         " write state=VALUE: State file"
     )
+
+
+def test_a_kind_that_is_not_even_that_of_the_default_is_no_rule() -> None:
+    known = OcfParameter("limit", required=False, unique=False)
+    known.kind = "integer"
+    assert [fits(value, known) for value in ("7", "infinity")] == [True, False]
+    known.default = "infinity"
+    assert fits("-infinity", known)
 
 
 def test_an_agent_that_is_missing_or_broken_is_a_warning(root: Path) -> None:

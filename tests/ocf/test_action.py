@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from typing import Any
 
@@ -11,11 +12,11 @@ import pytest
 
 from mosha.formats.agent_xml import METADATA_MAX_BYTES
 from mosha.ocf.action import REASON_MAX_CHARS
-from mosha.ocf.outputs import KEPT_MAX_BYTES, LINE_MAX_BYTES, ActionOutput
+from mosha.ocf.outputs import KEPT_MAX_BYTES, LINE_MAX_BYTES, PIECES_MAX, ActionOutput
 from tests.ocf.fake_agent import FakeAgent
 
 PROGRAM = """
-import json, os
+import json, os, time
 from mosha.ocf.action import BegunAction, run_action
 from mosha.ocf.agents import agent_named
 from mosha.ocf.environment import Resource
@@ -39,9 +40,11 @@ def told(ended):
     return dict(status=ended.status, reason=ended.reason, interrupted=ended.interrupted,
                 took_s=ended.took_s, output=ended.output.decode(), undead=ended.undead)
 fds = len(os.listdir("/proc/self/fd"))
+used_s = time.process_time()
 ended = [{actions}]
+used_s = time.process_time() - used_s
 more = len(os.listdir("/proc/self/fd")) - fds
-print(json.dumps(dict(ended=ended, said=said, alive=alive_below(), more=more)))
+print(json.dumps(dict(ended=ended, said=said, alive=alive_below(), more=more, used_s=used_s)))
 """
 
 
@@ -81,6 +84,29 @@ def test_an_output_without_end_is_kept_as_far_as_it_may_be_metadata(agent: FakeA
     agent.hook("meta-data", "yes | head -c 2000000; exit 0")
     (ended,) = acted(agent, "act('meta-data', 20.0)")["ended"]
     assert len(ended["output"]) == KEPT_MAX_BYTES > METADATA_MAX_BYTES
+
+
+def test_what_a_service_writes_without_end_is_read_for_a_while_only() -> None:
+    said: list[str] = []
+
+    def take(line: str) -> None:
+        said.append(line)
+        assert len(said) <= PIECES_MAX
+        os.write(output.writer, b"more\n")
+
+    with ActionOutput(take) as output:
+        os.write(output.writer, b"more\n")
+        output.read_rest()
+    assert said == ["more"] * PIECES_MAX
+
+
+def test_an_action_that_has_closed_its_outputs_is_waited_for_without_looking_all_the_time(
+    agent: FakeAgent,
+) -> None:
+    agent.hook("monitor", "exec >&- 2>&-; sleep 1; exit 0")
+    found = acted(agent, "act('monitor', 20.0)")
+    assert found["ended"][0]["status"] == 0
+    assert found["used_s"] < 0.25
 
 
 def test_a_reason_without_end_is_cut(agent: FakeAgent) -> None:
@@ -139,6 +165,28 @@ def test_a_monitor_that_hangs_is_killed_and_the_service_is_not(agent: FakeAgent)
     found = acted(agent, "act('start', 20.0), act('monitor', 0.5)")
     assert [each["status"] for each in found["ended"]] == [0, None]
     assert found["alive"] == [agent.service()]
+
+
+def test_a_process_that_is_dead_and_not_buried_is_not_alive(agent: FakeAgent) -> None:
+    done = agent.python(
+        "import os\nfrom mosha.ocf.kin import alive_below, kill_below\n"
+        "pid = os.posix_spawn('/bin/true', ['true'], {})\n"
+        "os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n"
+        "print(alive_below(), kill_below())\n"
+    )
+    assert done.stdout == "[] True\n"
+
+
+def test_a_process_is_found_whatever_its_name_is(agent: FakeAgent) -> None:
+    name = "a) S 1 (b"
+    shutil.copy("/bin/sleep", agent.directory / name)
+    done = agent.python(
+        "import os\nfrom mosha.ocf.kin import alive_below, kill_below\n"
+        f"pid = os.posix_spawn({name!r}, ['sleep', '1000'], dict(os.environ))\n"
+        f"while open(f'/proc/{{pid}}/comm').read() != {name + chr(10)!r}: pass\n"
+        "print(alive_below() == [pid], kill_below(), alive_below())\n"
+    )
+    assert done.stdout == "True True []\n"
 
 
 def test_two_actions_may_run_at_once(agent: FakeAgent) -> None:

@@ -10,7 +10,7 @@ from mosha.errors import UsageError
 from mosha.ocf.agents import agent_named, installed_agents, root_of, why_no_agent
 from mosha.ocf.environment import Resource, action_environment, rsctmp_of
 from mosha.ocf.results import told_result
-from mosha.ocf.wrapper_words import read_wrapper_words
+from mosha.ocf.wrapper_words import read_wrapper_words, wrapper_words
 from tests.ocf.fake_agent import FakeAgent
 
 
@@ -130,6 +130,21 @@ def test_the_words_of_the_wrapper_are_read() -> None:
     assert (str(read.agent), read.parameters) == ("x:y", {"a": "b c=", "d": ""})
     assert read.limits == {"start": 90.0, "stop": None, "timeout": 2.5}
     assert read.intervals == [(0, 10.0), (20, 0.0)]
+
+
+def test_of_the_time_until_a_kill_an_agent_s_stop_gets_most_and_the_wrapper_the_rest() -> None:
+    words = wrapper_words(
+        ["x:y", "a=b"],
+        instance="asleep",
+        stop_only=True,
+        start_s=None,
+        stop_s=20.0,
+        timeout_s=2.5,
+        intervals=[(10, 0.0)],
+    )
+    read = read_wrapper_words(words)
+    assert read.limits == {"start": None, "stop": 18.0, "timeout": 2.5}
+    assert (read.instance, read.stop_only, read.intervals) == ("asleep", True, [(10, 0.0)])
 
 
 @pytest.mark.parametrize(

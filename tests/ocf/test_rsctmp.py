@@ -23,6 +23,16 @@ def test_it_is_made_with_the_sticky_bit(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o1755
 
 
+def test_its_mode_is_that_of_no_umask(tmp_path: Path) -> None:
+    path = tmp_path / "rsctmp"
+    before = os.umask(0o077)
+    try:
+        make_rsctmp(str(path))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o1755
+
+
 def test_it_is_emptied_once_after_a_boot_and_nothing_outside_of_it(tmp_path: Path) -> None:
     path, outside = tmp_path / "rsctmp", tmp_path / "outside"
     outside.mkdir()

@@ -76,11 +76,12 @@ def test_a_monitor_that_hangs_is_a_failure(agent: FakeAgent) -> None:
     assert agent.processes() == []
 
 
-def test_a_degraded_service_goes_on_and_says_so_once(agent: FakeAgent) -> None:
+@pytest.mark.parametrize("code", [190, 191])
+def test_a_degraded_service_goes_on_and_says_so_once(agent: FakeAgent, code: int) -> None:
     process = agent.wrapped(OFTEN)
     ready(agent)
-    agent.hook("monitor", "fail 190 'one leg is lost'")
-    text = "monitor: exit 190 (running, degraded): one leg is lost"
+    agent.hook("monitor", f"fail {code} 'one leg is lost'")
+    text = f"monitor: exit {code} ({MEANINGS[code]}): one leg is lost"
     assert agent.heard() == f"STATUS={text}\nX_DEGRADED=1"
     count = len(agent.calls("monitor"))
     wait_until(lambda: len(agent.calls("monitor")) > count + 1)
@@ -90,6 +91,21 @@ def test_a_degraded_service_goes_on_and_says_so_once(agent: FakeAgent) -> None:
     status, said = ended(process)
     assert status == agent_exits.STOPPED_WELL
     assert said == [text, "no longer degraded"]
+
+
+def test_a_service_that_is_promoted_runs_and_is_stopped_if_the_probe_finds_it(
+    agent: FakeAgent,
+) -> None:
+    agent.hook("monitor", "exit 8")
+    process = agent.wrapped(OFTEN)
+    ready(agent)
+    wait_until(lambda: len(agent.calls("monitor")) > 2)
+    process.terminate()
+    status, said = ended(process)
+    assert (status, said[0]) == (agent_exits.STOPPED_WELL, "probe: exit 8 (running, promoted)")
+    assert [call.split()[0] for call in agent.calls()[:4]] == [
+        *("monitor", "stop", "start", "monitor"),
+    ]
 
 
 def test_what_the_probe_finds_running_is_stopped_and_started_anew(agent: FakeAgent) -> None:
