@@ -229,7 +229,7 @@ def judge(
         return WaitOutcome(True, f"{goal.group}: {_places(view)}")
     if move is not None and (back := _came_back(move, view, failed or {})):
         return WaitOutcome(False, f"{goal.group}: not moved: {back}")
-    if unwell := _unwell(view, on_its_way=move is not None and not _has_moved(move, view)):
+    if (unwell := _unwell(view)) and not _is_leaving(move, view):
         places = f"{_places(view)}, but"
         text = unwell if unwell.startswith(places) else f"{places} not well: {unwell}"
         more = f"; {view.next}" if view.problem == ProblemKind.STOPPED and view.next else ""
@@ -283,16 +283,19 @@ def _overruled(group: str, goal: EntryGoal, view: GroupView, *, is_cut: bool) ->
     return WaitOutcome(False, f"{group}: {text}; {_places(view)}")
 
 
-def _unwell(view: GroupView, *, on_its_way: bool = False) -> str:
-    """Return what is wrong with a group that has arrived: a program that keeps ending.
-
-    What an operator has stopped there is started elsewhere if it is `on_its_way` from there.
-    """
+def _unwell(view: GroupView) -> str:
+    """Return what is wrong with a group that has arrived: a program that keeps ending."""
     home = _settled(view)
-    minor = DELIBERATE if on_its_way else {TroubleKind.OUTDATED}
-    if home is None or all(trouble.kind in minor for trouble in home.troubles):
+    if home is None or all(trouble.kind == TroubleKind.OUTDATED for trouble in home.troubles):
         return ""
     return view.why or ", ".join(f"{trouble.tag} {trouble.kind}" for trouble in home.troubles)
+
+
+def _is_leaving(move: Move | None, view: GroupView) -> bool:
+    """Say whether a group is where it is not to stay: how it is there does not matter."""
+    home = _settled(view)
+    barred = home is not None and bool(view.only) and home.node not in view.only
+    return barred or (move is not None and not _has_moved(move, view))
 
 
 def _as_wanted(group: GroupView) -> bool:

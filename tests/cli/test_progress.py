@@ -469,11 +469,34 @@ def test_who_waits_for_an_entry_gives_the_monitor_so_long_and_knows_what_for(
     assert goals == [Goal("web", entry=EntryGoal("app", stopped=verb is EntryVerb.STOP))]
 
 
-def test_a_group_that_moves_away_from_its_stopped_entry_is_waited_for() -> None:
-    here = group("web", on(1, troubles=[STOPPED]), ok=False)
+@pytest.mark.parametrize("trouble", [STOPPED, FAILING])
+def test_how_a_group_is_matters_where_it_is_to_run_not_where_it_leaves(
+    trouble: EntryTrouble,
+) -> None:
+    """It is moved away just because it is not well."""
+    here = group("web", on(1, troubles=[trouble]), ok=False)
+    there = group("web", on(2, troubles=[trouble], claim_term=4), ok=False)
+    barred = replace(here, only=[2, 3])
+    told = f"not well: app {trouble.kind}"
     assert judge(of_move(2), seen(here), 300) is None
-    outcome = judge(Goal("web"), seen(here), 300)
-    assert outcome == WaitOutcome(False, "web: start DONE on node 1, but not well: app stopped")
+    assert judge(Goal("web", "start"), seen(barred), 300) is None
+    assert judge(of_move(2), seen(there), 300) == WaitOutcome(
+        False, f"web: start DONE on node 2, but {told}"
+    )
+    assert judge(Goal("web"), seen(here), 300) == WaitOutcome(
+        False, f"web: start DONE on node 1, but {told}"
+    )
+
+
+def test_a_move_of_a_group_that_is_not_well_is_waited_for_until_it_runs_there(
+    mosha: Mosha, home: Home
+) -> None:
+    why = "start DONE on node 1, to be stopped there: waits until app has stopped on node 1"
+    sick = group("web", on(1, troubles=[FAILING]), ok=False, why=why)
+    with reel(home, sick, sick, sick, group("web", on(2, claim_term=4))):
+        said = mosha("move", "web", "2", "--wait")
+    assert said.status == 0
+    assert said.err.splitlines() == [f"web: {why}", "web: start DONE on node 2"]
 
 
 def test_what_delays_an_order_for_an_entry_is_said_until_it_is_answered(
