@@ -22,10 +22,11 @@ from mosha.clinit.descriptors import explained
 from mosha.clinit.notify_socket import Notification, NotifySocket
 from mosha.clinit.process_tracker import EntryKey, ProcessTracker
 from mosha.clinit.readiness import until_ready
+from mosha.core.agent_exits import TURN_VARIABLE
 from mosha.core.supervision.process_events import BecameReady, Failing
 from mosha.core.supervision.supervisor import EntryEvent
 from mosha.core.supervision.unit import Launch
-from mosha.core.tables import Readiness, ReadyKind
+from mosha.core.tables import Mode, Readiness, ReadyKind
 from mosha.host import logs, proc
 from mosha.host.abandonable import Abandonable
 from mosha.host.notify import SOCKET_VARIABLE
@@ -70,7 +71,8 @@ class RunWatch:
         if awaited is None or awaited.kind is not ReadyKind.NOTIFY:
             return {}
         self._socket = NotifySocket(partial(self._hear, launch.run))
-        return {SOCKET_VARIABLE: self._socket.address}
+        turn = {TURN_VARIABLE: "1"} if launch.entry.mode is Mode.OCF else {}
+        return {SOCKET_VARIABLE: self._socket.address, **turn}
 
     async def until_dead(self, child: Child, launch: Launch) -> None:
         """Return when the leader of a run has ended; watch it until then."""

@@ -1,9 +1,15 @@
-"""The exit statuses of a process that runs a resource agent or a unit: what its supervisor is told.
+"""How a process that runs a resource agent or a unit ends, as it and its supervisor agree.
 
 Part of that process (`mosha.ocf.wrapper`, `mosha.systemd.wrapper`): it imports next to nothing.
 """
 
 from __future__ import annotations
+
+TURN_VARIABLE = "MOSHA_TURN"
+"""In the environment of a resource agent's process whose supervisor answers `STOPPING=1`.
+
+It sends SIGTERM when what needs the service is gone. An older clinit does not.
+"""
 
 STOPPED_WELL = 0
 FAILED = 1

@@ -2,9 +2,10 @@
 
 It probes, starts, says that it is ready (sd_notify(3)), and monitors until SIGTERM or SIGINT tells
 it to stop. Its exit status (`core.agent_exits`) is 0 if the agent's stop has succeeded after that.
-When a monitor fails it says so (`STOPPING=1`), waits for SIGTERM, which comes when what needs the
-service is gone, stops the service and ends: whoever runs it starts it again, with his throttle. If
-told `--stop-only` it stops the service, makes sure that it is stopped, and ends.
+When a monitor fails it says so (`STOPPING=1`) if that is answered, waits for SIGTERM, which comes
+when what needs the service is gone, stops the service and ends: whoever runs it starts it again,
+with his throttle. If told `--stop-only` it stops the service, makes sure that it is stopped, and
+ends.
 
 What the probe finds running is stopped first. It was started by somebody else, or by a wrapper that
 was killed: only what this one starts is certainly below clinit and in the cgroup of its group, and
@@ -20,7 +21,13 @@ import select
 import sys
 import time
 
-from mosha.core.agent_exits import FAILED, STOP_FAILED, STOPPED_WELL, UNUSABLE_HERE
+from mosha.core.agent_exits import (
+    FAILED,
+    STOP_FAILED,
+    STOPPED_WELL,
+    TURN_VARIABLE,
+    UNUSABLE_HERE,
+)
 from mosha.errors import UsageError
 from mosha.formats.agent_xml import MetadataError
 from mosha.host.telling import notify, say
@@ -164,7 +171,12 @@ class Wrapper:
         self._degraded = degraded
 
     def _await_turn(self, text: str) -> None:
-        """Say that the service has failed, and how; wait for SIGTERM: what needs it is gone."""
+        """Say that the service has failed, and how; wait for SIGTERM: what needs it is gone.
+
+        A clinit that sends none, as it is older, is not waited for.
+        """
+        if TURN_VARIABLE not in os.environ:
+            return
         until = time.monotonic() + TURN_LIMIT_S
         while not self._signals.stopping and time.monotonic() < until:
             if not notify("STOPPING=1", f"STATUS={text}"):

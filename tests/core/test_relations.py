@@ -197,6 +197,18 @@ def test_a_lost_lease_waits_for_nothing() -> None:
     assert story.owners(DB) == []
 
 
+def test_a_failure_that_somebody_reports_waits_for_what_comes_after_the_group() -> None:
+    story = told(*ORDERED)
+    state = story.nodes[1].state
+    orders.fail(state, DB, "it answers with nonsense", story.now)
+    row = story.step(1, DB).row
+    assert row is not None
+    assert (row.name, state.record(DB).leaving) == ("held back", "not wanted")
+    assert story.at_home(DB) == [1]
+    story.live(2 * SETTLED_S)
+    assert (len(story.at_home(WEB)), story.at_home(DB)) == (1, [3])
+
+
 def test_a_node_that_obeys_a_poison_pill_or_was_displaced_waits_for_nothing() -> None:
     story = told(*ORDERED)
     state = story.nodes[1].state

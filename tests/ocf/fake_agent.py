@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Self
 
+from mosha.core.agent_exits import TURN_VARIABLE
 from mosha.host.programs import PACKAGES, command_of
 from tests.leftovers import read_process
 from tests.waiting import LIMIT_S, wait_until
@@ -121,6 +122,7 @@ class FakeAgent:
             "OCF_ROOT": str(self.root),
             "HA_RSCTMP": str(self.directory / "rsctmp"),
             "NOTIFY_SOCKET": str(self.address),
+            TURN_VARIABLE: "1",
         }
 
     def hook(self, action: str, script: str) -> None:
@@ -141,12 +143,15 @@ class FakeAgent:
         path = self.directory / "service"
         return int(wait_until(lambda: path.read_text().strip() if path.exists() else ""))
 
-    def wrapped(self, *words: str) -> subprocess.Popen[str]:
-        """Run the wrapper, with the words of its command line before the agent."""
+    def wrapped(self, *words: str, without: str = "") -> subprocess.Popen[str]:
+        """Run the wrapper, with the words of its command line before the agent.
+
+        `without`: a variable that is not in its environment.
+        """
         return subprocess.Popen(
             [*command_of("mosha.ocf.wrapper"), "--instance=asleep", *words, "Sleeper", "state=x"],
             cwd=self.directory,
-            env=self.environment(),
+            env={name: it for name, it in self.environment().items() if name != without},
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,

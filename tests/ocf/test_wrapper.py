@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from mosha.core import agent_exits
+from mosha.core.agent_exits import TURN_VARIABLE
 from mosha.host.programs import PACKAGES
 from mosha.ocf.results import MEANINGS
 from tests.ocf.fake_agent import FakeAgent
@@ -63,6 +64,18 @@ def test_a_service_whose_process_dies_is_found_dead_at_once(agent: FakeAgent) ->
     assert agent.calls("monitor")[-1].endswith(" 0"), "the cheapest monitor tells it"
     assert said[-1] == "monitor: exit 7 (not running): no process"
     assert agent.calls()[-1].startswith("stop "), "nothing of it is left"
+
+
+def test_an_older_clinit_that_sends_no_sigterm_is_not_waited_for(agent: FakeAgent) -> None:
+    process = agent.wrapped(RARELY, without=TURN_VARIABLE)
+    ready(agent)
+    os.kill(agent.service(), signal.SIGKILL)
+    status, said = ended(process)
+    assert (status, said[-1]) == (
+        agent_exits.FAILED,
+        "monitor: exit 7 (not running): no process",
+    )
+    assert agent.calls()[-1].startswith("stop ")
 
 
 def test_a_monitor_that_hangs_is_a_failure(agent: FakeAgent) -> None:
