@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
 from mosha.clinit.agents_left import AGENTS
-from mosha.core.status import GroupState
+from mosha.core.status import EntryVerb, GroupState
 from mosha.core.supervision.entries import trouble_text, troubles
+from mosha.core.tell import EntryOrder
 from mosha.host.clock import boot_id, boottime
 from tests.clinit.conftest import Start
+from tests.clinit.daemon import Daemon
 from tests.ocf.fake_agent import FakeAgent
 from tests.waiting import wait_until
 
@@ -120,6 +122,52 @@ def test_what_needs_a_failed_service_is_gone_when_it_is_stopped_and_comes_back_a
     assert d.entry("a").exit == "exit 1"
     left = {path.name for path in agent.directory.iterdir()}
     assert left & {"mounted", "busy", "bare"} == {"mounted"}
+
+
+def _monitor_fails(_d: Daemon, agent: FakeAgent) -> None:
+    agent.hook("monitor", "test -e failed || { touch failed; fail 1 'too slow'; }")
+
+
+def _process_is_killed(d: Daemon, _agent: FakeAgent) -> None:
+    os.kill(d.entry("a").pid, signal.SIGKILL)
+
+
+def _operator_restarts_it(d: Daemon, _agent: FakeAgent) -> None:
+    reply = d.ask(EntryOrder("g", "a", EntryVerb.RESTART, "1.1.1", 0))
+    assert reply.ok, reply.text
+
+
+def _line_changes(d: Daemon, _agent: FakeAgent) -> None:
+    d.write_cltab(d.cltab.read_text().replace("state=x", "state=x wait=0"))
+    d.tell("g", "1")
+
+
+@pytest.mark.parametrize(
+    "happen", [_monitor_fails, _process_is_killed, _operator_restarts_it, _line_changes]
+)
+def test_what_needs_a_service_and_is_slow_to_stop_never_sees_it_gone(
+    happen: Callable[[Daemon, FakeAgent], None], agent: FakeAgent, start_in: Start
+) -> None:
+    """It ignores its first signal, and looks for the mount until the last moment."""
+    agent.hook("start", "touch mounted")
+    agent.hook("stop", "rm -f mounted")
+    place = agent.directory
+    look = f"test -e {place}/mounted || touch {place}/bare; touch {place}/looks; sleep 0.01"
+    d = start_in(
+        "g:a:1:ocf(interval=1s):Sleeper state=x\n"
+        f"g:b:1:respawn(stop=INT/1s):trap '' INT; while :; do {look}; done\n"
+    )
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    wait_until((place / "looks").exists)
+    first = d.entry("b").pid
+    happen(d, agent)
+    wait_until(lambda: verbs(agent).count("start") == 2)
+    d.wait_for("1 DONE")
+    wait_until(lambda: d.entry("b").pid not in {0, first})
+    (place / "looks").unlink()
+    wait_until((place / "looks").exists)
+    assert not (place / "bare").exists()
 
 
 def test_the_service_is_not_signalled_but_stopped(agent: FakeAgent, start_in: Start) -> None:

@@ -11,7 +11,7 @@ from mosha.core.status import EntryVerb, GroupState
 from mosha.core.supervision.process_events import Scope, Signal
 from mosha.core.supervision.process_table import ProcessState
 from mosha.core.supervision.unit import Launch
-from tests.core.unit_world import World, explore, running, state_of, world_of
+from tests.core.unit_world import LIMITS, World, entry, explore, running, state_of, world_of
 
 TABLE = (
     "g:before:1:respawn:x",
@@ -69,11 +69,14 @@ def test_what_comes_after_it_is_started_in_order_when_it_is_ready_again() -> Non
     assert (state_of(world), world.unit.processes["before"].starts) == ("1 DONE", 1)
 
 
-def test_one_that_just_ends_is_started_again_while_what_needs_it_stops() -> None:
+def test_one_that_just_ends_is_started_again_when_what_needs_it_is_gone() -> None:
     world = at_level_1().end("ip", 1)
-    assert launched(world) == ["ip"]
-    assert signals(world) == [("web", "INT"), ("check", "INT")]
-    world = world.ready("ip").end("web").end("check").settle()
+    assert (launched(world), signals(world)) == ([], [("web", "INT"), ("check", "INT")])
+    world = world.end("check").settle()
+    assert (launched(world), state_of(world)) == ([], "1 STOPPING")
+    world = world.end("web").settle()
+    assert (launched(world), state_of(world)) == (["ip"], "1 STARTING")
+    world = world.ready("ip")
     assert state_of(world) == "1 DONE"
     assert running(world) == ["before", "disk", "db", "ip", "web", "check"]
     assert world.unit.processes["db"].starts == 1
@@ -94,6 +97,45 @@ def test_an_entry_that_is_off_needs_nothing_and_is_not_waited_for() -> None:
     assert signals(world) == [("disk", "TERM")]
 
 
+def test_one_that_fails_while_what_needs_another_stops_has_what_is_between_stopped_too() -> None:
+    world = at_level_1().end("ip", -9)
+    world = world.end("disk", -9)
+    assert (launched(world), signals(world)) == ([], [("db", "INT")])
+    world = world.end("web").end("check").settle()
+    assert (launched(world), state_of(world)) == ([], "1 STOPPING")
+    world = world.end("db").settle()
+    assert (launched(world), state_of(world)) == (["disk"], "1 STARTING")
+    assert launched(world.ready("disk")) == ["db", "init"]
+    world = world.ready("disk").end("init").ready("ip")
+    assert (state_of(world), world.unit.processes["db"].starts) == ("1 DONE", 1)
+
+
+def test_one_that_is_killed_while_it_waits_to_be_told_is_started_when_its_turn_comes() -> None:
+    world = at_level_1().failing("disk").end("disk", -9).settle()
+    assert (launched(world), state_of(world)) == ([], "1 STOPPING")
+    world = world.end("check").end("db").end("web").end("ip").settle()
+    assert (launched(world), state_of(world)) == (["disk"], "1 STARTING")
+
+
+def test_one_that_keeps_failing_pauses_although_it_waits_for_its_turn_each_time() -> None:
+    world = world_of("g:ip:1:address:192.0.2.1/24 dev eth0", "g:web:1:respawn:x").tell("1")
+    for _ in range(LIMITS.haste_max + 2):
+        assert launched(world) == ["ip"]
+        world = world.ready("ip").end("ip", 1).end("web").settle()
+    assert (launched(world), state_of(world)) == ([], "1 STARTING")
+    assert world.unit.processes["ip"].state is ProcessState.PAUSING
+    world = world.later(LIMITS.pause_s)
+    assert (launched(world), state_of(world)) == (["ip"], "1 STARTING")
+
+
+def test_none_is_started_while_its_group_goes_to_another_level() -> None:
+    world = at_level_1().tell("stop").end("ip", -9).settle()
+    assert (launched(world), state_of(world)) == ([], "1 STOPPING")
+    for tag in ("check", "db", "web", "before", "disk"):
+        world = world.end(tag).settle()
+    assert (launched(world), state_of(world)) == (["disk.stop"], "stop STARTING")
+
+
 def test_nothing_changes_for_others_if_nothing_comes_after_it() -> None:
     world = world_of("g:db:1:respawn:x", "g:ip:1:address:192.0.2.1/24 dev eth0").tell("1")
     world = world.ready("ip").failing("ip")
@@ -110,12 +152,95 @@ def test_what_an_operator_has_stopped_stays_stopped() -> None:
     assert world.unit.processes["web"].state is ProcessState.STOPPED
 
 
-@pytest.mark.parametrize("verb", [EntryVerb.STOP, EntryVerb.RESTART])
-def test_an_order_for_the_entry_alone_leaves_what_comes_after_it(verb: EntryVerb) -> None:
-    world = at_level_1().order_entry("disk", verb).failing("disk").end("disk", 0).settle()
+def test_one_that_an_operator_restarts_is_told_to_stop_when_what_comes_after_it_is_gone() -> None:
+    world = at_level_1().order_entry("disk", EntryVerb.RESTART)
+    assert (world.reply.ok, state_of(world)) == (True, "1 STOPPING")
+    assert world.unit.group.cause == "entry disk is restarted"
+    assert signals(world) == [("db", "INT"), ("web", "INT"), ("check", "INT")]
+    world = world.end("check").end("db").end("web").end("ip").settle()
+    assert signals(world) == [("disk", "TERM")]
+    world = world.end("disk", 0).settle()
+    assert (launched(world), world.unit.processes["disk"].obeyed) == (["disk"], ())
+    world = world.ready("disk")
+    assert launched(world) == ["db", "init"]
+    assert world.unit.processes["disk"].obeyed == ("restart.0",)
+    world = world.end("init").ready("ip")
+    assert (state_of(world), world.unit.processes["db"].starts) == ("1 DONE", 1)
+
+
+def test_one_that_nothing_uses_is_restarted_at_once_by_an_operator() -> None:
+    world = world_of("g:db:1:respawn:x", "g:ip:1:address:192.0.2.1/24 dev eth0").tell("1")
+    world = world.ready("ip").order_entry("ip", EntryVerb.RESTART)
+    assert (world.reply.ok, state_of(world), signals(world)) == (True, "1 DONE", [("ip", "INT")])
+
+
+def test_one_that_is_used_is_not_stopped_by_an_operator() -> None:
+    world = at_level_1().order_entry("disk", EntryVerb.STOP)
+    assert world.reply.text == (
+        "db, ip, web, check may use disk, being after it: stop that first, or the whole group:"
+        " mosha stop g"
+    )
+    assert (state_of(world), signals(world)) == ("1 DONE", [])
+
+
+def test_what_comes_after_one_that_is_stopped_is_not_started_by_an_operator() -> None:
+    world = at_level_1()
+    for tag in ("check", "web", "ip", "db", "disk"):
+        world = world.order_entry(tag, EntryVerb.STOP)
+        assert world.reply.ok, world.reply
+        world = world.end(tag).settle()
+    for verb in (EntryVerb.START, EntryVerb.RESTART):
+        world = world.order_entry("web", verb)
+        assert world.reply.text == (
+            "web may use disk, which comes before it and does not run: mosha start g disk"
+        )
+    world = world.order_entry("disk", EntryVerb.START).ready("disk")
+    world = world.order_entry("db", EntryVerb.START)
+    assert (world.reply.ok, running(world)) == (True, ["before", "disk", "db"])
+
+
+def until_done(world: World) -> tuple[World, list[str]]:
+    """Let each entry be ready, or end, as it is started; return what was started, in order."""
+    started = launched(world)
+    while awaited := [
+        process
+        for process in world.unit.processes.values()
+        if process.state is ProcessState.RUNNING
+        and (process.awaited or process.entry.tag == "init")
+    ]:
+        tag = awaited[0].entry.tag
+        world = world.end(tag) if tag == "init" else world.ready(tag)
+        started += launched(world)
     assert state_of(world) == "1 DONE"
-    assert world.unit.processes["db"].starts == 1
-    assert "db" in running(world)
+    return world, started
+
+
+CHANGED = "g:disk:1:ocf:Filesystem device=/dev/sdb1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "again"),
+    [
+        ((TABLE[0], CHANGED, *TABLE[2:]), ["disk", "db", "init", "ip", "web", "check"]),
+        ((TABLE[0], "g:new:1:ocf:Dummy", *TABLE[1:]), ["new", "disk", "db", "init", "ip"]),
+        ((TABLE[0], *TABLE[2:]), ["db", "init", "ip", "web", "check"]),
+    ],
+    ids=["changed", "new", "removed"],
+)
+def test_what_comes_after_one_whose_line_changes_is_stopped_before_and_started_after(
+    lines: tuple[str, ...], again: list[str]
+) -> None:
+    entries = tuple(entry(line, number) for number, line in enumerate(lines, 1))
+    world = at_level_1().tell("1", entries)
+    assert signals(world) == [("db", "INT"), ("web", "INT"), ("check", "INT")]
+    world = world.end("check").end("db").end("web").settle()
+    assert signals(world) == [("ip", "INT")]
+    world = world.end("ip").settle()
+    assert (signals(world), launched(world)) == ([("disk", "TERM")], [])
+    world, started = until_done(world.end("disk").settle())
+    assert started[: len(again)] == again
+    assert started[-2:] == ["web", "check"]
+    assert "before" not in started
 
 
 def test_a_stop_that_is_told_meanwhile_stops_all_in_the_usual_order() -> None:
@@ -156,6 +281,8 @@ def test_in_no_order_of_events_is_anything_started_that_needs_what_is_lost() -> 
     assert len(lost) > 100
     for world in lost:
         assert not {"r", "n"} & set(launched(world)), world
+        needed = any(world.of(tag).run for tag in ("r", "n"))
+        assert not ("a" in launched(world) and needed), world
         assert world.unit.group.state is not GroupState.DONE, world
         if world.unit.group.state is GroupState.STARTING:
             assert not {"r", "n"} & set(running(world)), world

@@ -42,6 +42,8 @@ AWAITED = (
 )
 MONITORED = ("g:w:1:monitor(failures=2):x", "g:r:1:respawn:x", "g:s:stop:once:x")
 AGENTS = ("g:a:1:ocf:Dummy", "g:r:1:respawn:x")
+LATE = ("g:a:1:address(start=20s):192.0.2.1/24 dev eth0",)
+HASTY_AGENT = ("g:r:1:ocf:Dummy",)
 NEEDED = (*AGENTS, "g:n:1:respawn(ready=notify):x")
 TESTS = ("g:p:1:test:x", "g:q:1:test:x")
 WORLDS_MAX = 6000
@@ -172,6 +174,8 @@ def taken() -> Iterator[tuple[Taken, Taken]]:
         explore(world_of(*MONITORED), ordered, WORLDS_MAX // 6)
         explore(world_of(*AWAITED), awaited, WORLDS_MAX // 6)
         explore(world_of(*AGENTS), refused, WORLDS_MAX // 6)
+        explore(world_of(*LATE), awaited, WORLDS_MAX // 6)
+        explore(world_of(*HASTY_AGENT), awaited, WORLDS_MAX // 6)
         explore(world_of(*NEEDED), awaited, WORLDS_MAX // 6)
         explore(world_of(*ORDERED), ordered, WORLDS_MAX // 3)
         yield of_groups, of_processes

@@ -25,6 +25,7 @@ from mosha.core.supervision.process_events import (
     KillAsked,
     Scope,
     Signal,
+    Spawn,
     Spawned,
     Started,
     StopAsked,
@@ -64,7 +65,9 @@ def test_an_agent_is_started_when_it_says_so_and_started_again_when_it_ends() ->
     process = started()
     assert not process.awaited
     process, _ = advance(process, Exited(1, Exit(1)), 200.0, LIMITS)
-    assert (process.state, process.run, process.failed_at) == (ProcessState.RUNNING, 2, (200.0,))
+    assert (process.state, process.failed_at) == (ProcessState.WAITING, (200.0,))
+    process, effects = advance(process, Started(2), 201.0, LIMITS)
+    assert (process.state, effects) == (ProcessState.RUNNING, (Spawn(process.entry, 2),))
 
 
 def test_a_stop_signals_the_leader_alone_and_leaves_the_rest_to_it() -> None:
@@ -129,11 +132,10 @@ def test_agents_stop_in_reverse_order_after_what_was_started_after_them() -> Non
 
 
 def test_an_agent_that_an_operator_stops_too_is_waited_for_no_longer_than_it_takes() -> None:
-    world = at_level_1().order_entry("ip", EntryVerb.STOP).tell("stop")
-    assert stopping(world) == ["ip", "web"]
+    world = at_level_1().order_entry("web", EntryVerb.STOP).end("web").settle()
+    world = world.order_entry("ip", EntryVerb.STOP).tell("stop")
+    assert stopping(world) == ["ip"]
     world = world.end("ip").settle()
-    assert stopping(world) == ["web"]
-    world = world.end("web").settle()
     assert stopping(world) == ["disk"]
 
 
@@ -214,13 +216,15 @@ def test_what_an_agent_could_not_stop_is_ended_before_it_is_started_again() -> N
     process, effects = advance(process, AlarmRang(), late_s, LIMITS)
     assert effects == (Signal(process.entry, 1, "KILL", Scope.ENTRY),)
     process, _ = advance(process, Emptied(1, Scope.ENTRY), late_s + 0.1, LIMITS)
-    assert (process.state, process.run, process.unstopped) == (ProcessState.RUNNING, 2, False)
+    assert (process.state, process.lost) == (ProcessState.WAITING, True)
+    process, _ = advance(process, Started(2), late_s + 0.2, LIMITS)
+    assert not process.unstopped
 
 
 @pytest.mark.parametrize("code", [1, -9])
 def test_what_is_left_otherwise_is_stopped_by_its_agent_in_the_next_run(code: int) -> None:
-    process, _ = advance(started(), Exited(1, Exit(code), elsewhere=True), 200.0, LIMITS)
-    assert (process.state, process.run) == (ProcessState.RUNNING, 2)
+    process, effects = advance(started(), Exited(1, Exit(code), elsewhere=True), 200.0, LIMITS)
+    assert (process.state, process.lost, effects) == (ProcessState.WAITING, True, ())
 
 
 def test_other_entries_have_no_exit_status_that_means_more() -> None:

@@ -42,9 +42,9 @@ def test_a_unit_is_stopped_by_its_wrapper_and_killed_with_all_of_the_entry() -> 
     assert effects[0] == Signal(process.entry, 1, "KILL", Scope.ENTRY)
 
 
-def test_a_unit_that_outlives_its_wrapper_is_started_again_at_once_by_the_next() -> None:
-    process, _ = advance(started(), Exited(1, Exit(-9), elsewhere=True), 300.0, LIMITS)
-    assert (process.state, process.run) == (ProcessState.RUNNING, 2)
+def test_a_unit_that_outlives_its_wrapper_is_left_to_the_next_whose_turn_comes() -> None:
+    process, effects = advance(started(), Exited(1, Exit(-9), elsewhere=True), 300.0, LIMITS)
+    assert (process.state, process.lost, effects) == (ProcessState.WAITING, True, ())
 
 
 def test_units_stop_one_after_the_other_and_nothing_is_left_to_prove_after_a_kill() -> None:

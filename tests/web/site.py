@@ -33,8 +33,8 @@ START_LIMIT_S = 30.0
 CLTAB = """\
 web:web-network:test:test:arping -q -f -c 3 -w 3 -I {interface} {gateway}
 web:web-config:test:test:{nginx} -t -q
-{address}web:web-nginx:start:respawn:exec {nginx} -g 'daemon off;'
 web:web-watch:start:respawn:{conf}/watch-network {gateway} {interface} {clinit} web test
+{address}web:web-nginx:start:respawn:exec {nginx} -g 'daemon off;'
 """
 
 HELD = """\

@@ -31,8 +31,9 @@ def command(
 
     With TAG only that entry: all its processes are ended as by a stop, and it is started again, as
     it was started before. That is not a failure. A `once` or `wait` entry runs once more, and
-    nothing waits for it. The answer comes when it has been started; with `ready=` when it is ready,
-    or has ended before that.
+    nothing waits for it. What comes after an agent, a unit or an address may use it: that is
+    stopped first, and started again after it. The answer comes when it has been started; with
+    `ready=` when it is ready, or has ended before that.
 
     Examples:
         mosha restart web

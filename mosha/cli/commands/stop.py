@@ -34,7 +34,8 @@ def command(
     With TAG only that entry, where the group runs: all its processes are ended, and it stays
     stopped until `mosha start GROUP TAG`, or until the group is started anew: after a restart, a
     move, another level, an end of clinit. Until then the group is not as wanted (exit status 1 of
-    `mosha status`). The tables are not touched.
+    `mosha status`). The tables are not touched. An agent, a unit or an address is not stopped
+    while entries after it run, which may use it.
 
     Examples:
         mosha stop web

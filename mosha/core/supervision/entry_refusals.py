@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mosha.core.status import EntryVerb, GroupState
 from mosha.core.supervision.group import Group
+from mosha.core.supervision.lost_entries import missing_before, users_of
 from mosha.core.supervision.process_record import Process
 from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode
@@ -59,22 +60,41 @@ def by_mode(entry: Entry, verb: EntryVerb) -> str:
 
 
 def refusal(
-    group: Group, entries: Iterable[Entry], process: Process | None, order: EntryOrder
+    group: Group, entries: Iterable[Entry], processes: Iterable[Process], order: EntryOrder
 ) -> str:
     """Return why an order for an entry is refused now, "" if it is not.
 
-    `entries` are those of the group at all levels, `process` is the entry at the level it has.
+    `entries` are those of the group at all levels, `processes` those of the level it has.
     """
     if against := _by_group(group, order):
         return against
+    process = next((p for p in processes if p.entry.tag == order.tag), None)
     if process is not None and process.in_vain:
         return f"entry {order.tag} cannot run here, and its group has failed: {process.said}"
     if process is not None:
-        return by_mode(process.entry, order.verb)
+        return by_mode(process.entry, order.verb) or _by_others(process, processes, order.verb)
     known = {entry.tag: entry for entry in entries}
     if order.tag in known:
         return other_level(known[order.tag], group.level)
     return unknown_entry(group.name, order.tag, known)
+
+
+def _by_others(process: Process, processes: Iterable[Process], verb: EntryVerb) -> str:
+    """Return what speaks against an order because of other entries of the group, "" if nothing.
+
+    What comes after an agent, a unit or an address may use it: it is not stopped under that, and
+    that is not started without it.
+    """
+    tag, group = process.entry.tag, process.entry.group
+    missing, users = missing_before(process, processes), users_of(process, processes)
+    if verb is EntryVerb.STOP:
+        stop = f"stop that first, or the whole group: mosha stop {group}"
+        return f"{', '.join(users)} may use {tag}, being after it: {stop}" if users else ""
+    if missing is None:
+        return ""
+    first = missing.entry.tag
+    start = f"mosha start {group} {first}" if missing.held else f"mosha restart {group}"
+    return f"{tag} may use {first}, which comes before it and does not run: {start}"
 
 
 def nothing_to_do(process: Process, verb: EntryVerb) -> str:

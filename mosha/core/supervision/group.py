@@ -4,8 +4,8 @@ The rules of this file (catalogue C4 to C7, docs/explanation/protocol.md):
 
 - A tell sets the wish (`wanted`); the old level is shown until everything that does not belong
   to the wanted level is gone (C4.6, C4.11).
-- When an agent, a unit or an address fails, the group goes once more to the level that it has: what
-  comes after it is stopped, and started again when it is ready.
+- When an agent, a unit or an address fails or is restarted, the group goes once more to the level
+  that it has: what comes after it is stopped, and started again when it is ready.
 - Level `stop` is the end: its entries run, then all processes that are left of the group are
   ended, daemons of `wait` and `once` entries too, and only then `stop DONE` is shown.
 - At `stop_at` the group goes to `stop` by itself; at `kill_at` all its processes are killed, the
@@ -77,9 +77,9 @@ class EntriesStarted(Struct, frozen=True):
 
 
 class EntryLost(Struct, frozen=True):
-    """An entry has failed that others need, which run: an agent, a unit or an address."""
+    """An agent, a unit or an address goes that others need, which run, for this cause."""
 
-    tag: str
+    cause: str
 
 
 class EntriesEnded(Struct, frozen=True):
@@ -310,8 +310,8 @@ def _noted(group: Group, event: Event, passed: str) -> Group:
             return replace(group, cause=cause)
         case LevelJudged(GroupState.FAILED, reason):
             return replace(group, cause=reason)
-        case EntryLost(tag):
-            return replace(group, cause=f"entry {tag} failed")
+        case EntryLost(cause):
+            return replace(group, cause=cause)
     if passed == "stop_at":
         cause = group.cause if group.wanted == STOP_LEVEL else LEASE_ENDED
         return replace(group, wanted=STOP_LEVEL, cause=cause, lapsed=True)

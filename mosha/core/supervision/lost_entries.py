@@ -1,27 +1,72 @@
-"""What follows when an agent, a unit or an address fails at its level.
+"""What follows when an agent, a unit or an address goes while its group stays at its level.
 
-What comes after it in the table may use it: a database on a volume. So that is stopped, is not
-started meanwhile, and is started in order as soon as the entry is ready again. A process that waits
-to be told before it stops its service is told when all that is gone.
+It has failed, is restarted by an operator, or has another line in cltab now.
+
+What comes after it in the table may use it: a database on a volume. So that is stopped first, while
+nothing is done to the entry: a volume that is unmounted and mounted again under a service shows it
+the bare directory. When all that is gone, a process that waits to be told that it may stop its
+service is told, the entry has its turn, and what comes after it is started in order when it is
+ready.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from mosha.core.supervision.process_events import Scope, Signal
+from mosha.core.status import EntryVerb
+from mosha.core.supervision.process_events import (
+    ORDERED,
+    RestartOrdered,
+    Scope,
+    Signal,
+    StartOrdered,
+    StopOrdered,
+)
 from mosha.core.supervision.process_record import Process
-from mosha.core.supervision.process_table import ProcessState
+from mosha.core.supervision.process_table import LIVE, ProcessState
+from mosha.core.tables import Entry
+from mosha.core.tell import EntryOrder
 
 
-def dependants(processes: Sequence[Process]) -> frozenset[str]:
-    """Return the tags of what comes after the first entry that is lost, in the order of the file.
+def is_news(before: Process, process: Process) -> bool:
+    """Say whether an entry is lost now, or waits now for its turn to be started again."""
+    waits = before.state is not process.state is ProcessState.WAITING
+    return process.entry.wrapped and (waits or (process.lost and not before.lost))
 
-    What an operator has stopped stays stopped: it is none of them.
+
+def dependants(
+    processes: Sequence[Process], leaves: Callable[[Process], bool] = lambda _: False
+) -> frozenset[str]:
+    """Return the tags of what comes after the first entry that goes, in the order of the file.
+
+    It is lost or in vain, or it `leaves`. What an operator has stopped stays stopped: it is none of
+    the dependants.
     """
-    after = itertools.islice(itertools.dropwhile(lambda p: not p.lost, processes), 1, None)
+
+    def goes(process: Process) -> bool:
+        return process.lost or (
+            process.entry.wrapped and process.starts > 0 and (process.in_vain or leaves(process))
+        )
+
+    after = itertools.islice(itertools.dropwhile(lambda p: not goes(p), processes), 1, None)
     return frozenset(p.entry.tag for p in after if p.state is not ProcessState.STOPPED)
+
+
+def behind(
+    known: Mapping[str, Process], wanted: Iterable[Entry], leaves: Callable[[Process], bool]
+) -> frozenset[str]:
+    """Return the tags of what comes after the first entry that goes, or that is new at a level.
+
+    `wanted` are the entries of that level, in the order of the file.
+    """
+
+    def is_new(entry: Entry) -> bool:
+        process = known.get(entry.tag)
+        return entry.wrapped and (process is None or leaves(process))
+
+    after = itertools.islice(itertools.dropwhile(lambda entry: not is_new(entry), wanted), 1, None)
+    return dependants(tuple(known.values()), leaves) | {entry.tag for entry in after}
 
 
 def are_started(processes: Sequence[Process]) -> bool:
@@ -29,6 +74,41 @@ def are_started(processes: Sequence[Process]) -> bool:
     tags = dependants(processes)
     unstarted = (ProcessState.WAITING, ProcessState.OFF)
     return any(p.entry.tag in tags and p.state not in unstarted for p in processes)
+
+
+def are_alive(processes: Sequence[Process]) -> bool:
+    """Say whether a process of any of the dependants may be alive."""
+    tags = dependants(processes)
+    return any(p.entry.tag in tags and p.state in LIVE for p in processes)
+
+
+def users_of(process: Process, processes: Iterable[Process]) -> tuple[str, ...]:
+    """Return the tags of what may be alive and use an agent, a unit or an address that runs."""
+    if process.state is not ProcessState.RUNNING or not process.entry.wrapped:
+        return ()
+    after = itertools.dropwhile(lambda p: p is not process, processes)
+    return tuple(p.entry.tag for p in after if p is not process and p.state in LIVE)
+
+
+def missing_before(process: Process, processes: Iterable[Process]) -> Process | None:
+    """Return the first agent, unit or address before an entry that does not run; None: all do."""
+    before = itertools.takewhile(lambda p: p is not process, processes)
+    return next((p for p in before if p.entry.wrapped and (p.held or p.in_vain or p.lost)), None)
+
+
+def ordered(
+    process: Process, processes: Iterable[Process], order: EntryOrder
+) -> StartOrdered | StopOrdered | RestartOrdered:
+    """Return what an operator's order is to an entry."""
+    if order.verb is EntryVerb.RESTART and users_of(process, processes):
+        return RestartOrdered(order.order, in_turn=True)
+    return ORDERED[order.verb](order.order)
+
+
+def cause_of(process: Process) -> str:
+    """Return why what comes after an entry is stopped."""
+    fate = "is restarted" if process.asks and process.ordered else "failed"
+    return f"entry {process.entry.tag} {fate}"
 
 
 def staying(processes: Sequence[Process]) -> tuple[Process, ...]:

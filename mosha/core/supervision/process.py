@@ -15,8 +15,9 @@ The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
   a service that is frozen, whose wrapper was killed, hinders each next one, and no agent ends it.
 - A monitor is run again and again, `interval` from start to start. As many failures in a row as its
   option says are one failure of its group, and so are as many more.
-- An agent, a unit or an address that fails after it was ready is `lost` until it is ready again:
-  what comes after it in its group is stopped meanwhile (`lost_entries`).
+- An agent, a unit or an address that has ended waits for its turn, which its group gives it: not
+  while the group is stopping. One that fails after it was ready is `lost` until it is ready again:
+  what comes after it is stopped first (`lost_entries`).
 - A stop sends INT, TERM and KILL in turn and repeats KILL as long as anything is alive. Only time
   moves it on: no second stop, and no other exit (C6.7, C6.8).
 - "Ended" means that no process of the entry is left, not that its leader is dead.
@@ -171,8 +172,10 @@ def _read(process: Process, event: Event, now: float, limits: Limits) -> EntryTr
         case AlarmRang():
             if process.due is None or now < process.due:
                 return None
-            running = process.state is ProcessState.RUNNING
-            return EntryTrigger.TIME_OUT if running else EntryTrigger.ALARM
+            if process.state is ProcessState.RUNNING:
+                return EntryTrigger.TIME_OUT
+            again = process.state in (ProcessState.PAUSING, ProcessState.RETRYING)
+            return EntryTrigger.TURN if again and process.entry.wrapped else EntryTrigger.ALARM
         case Emptied():
             if process.state in ENDING:
                 return _when_gone(process, limits)
@@ -185,6 +188,8 @@ def _read(process: Process, event: Event, now: float, limits: Limits) -> EntryTr
             return EntryTrigger.LOSE if lost else EntryTrigger.RETRY
         case Exited():
             return _read_end(process, event, limits)
+        case RestartOrdered(in_turn=True):
+            return None
     return _MEANINGS.get(type(event))
 
 
@@ -221,7 +226,9 @@ def _after_death(process: Process, limits: Limits) -> EntryTrigger:
         return EntryTrigger.REST
     if process.severity is not Severity.SOFT:
         return EntryTrigger.FAIL
-    return EntryTrigger.PAUSE if process.rapid_restarts > limits.haste_max else EntryTrigger.RESPAWN
+    if process.rapid_restarts > limits.haste_max:
+        return EntryTrigger.PAUSE
+    return EntryTrigger.TURN if process.entry.wrapped else EntryTrigger.RESPAWN
 
 
 def _enter(
@@ -256,7 +263,9 @@ def _enter(
         case ProcessState.STOPPING | ProcessState.TIMED_OUT, EntryTrigger.LEADER_DEAD:
             return _leader_gone(process, now, limits)
         case ((ProcessState.WAITING | ProcessState.STOPPED), _):
-            process = replace(rested(process), state=state, due=None, escalation_step=0)
+            # The throttle goes on while it waits for its turn.
+            process = process if trigger is EntryTrigger.TURN else rested(process)
+            process = replace(process, state=state, due=None, escalation_step=0)
             return replace(process, then=Then.WAIT), ()
     return replace(process, state=state, due=None), ()
 

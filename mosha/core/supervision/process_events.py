@@ -130,9 +130,10 @@ class StartOrdered(Struct, frozen=True):
 
 
 class RestartOrdered(Struct, frozen=True):
-    """An operator wants the entry ended and started anew."""
+    """An operator wants the entry ended and started anew; `in_turn`: when its users are gone."""
 
     order: str
+    in_turn: bool = False
 
 
 ORDERED: Mapping[EntryVerb, Callable[[str], StopOrdered | StartOrdered | RestartOrdered]] = {

@@ -176,6 +176,9 @@ def noted(process: Process, event: Event, now: float) -> Process:
                 lost = lost and severity is Severity.SOFT  # else its group fails
                 process = replace(process, severity=severity, unstopped=unstopped, lost=lost)
             return replace(_without_leader(process), daemonized=daemonized, exit=text, said=said)
+        case RestartOrdered(order, in_turn=True):
+            gone = replace(afresh(process), ready=False, lost=True, asks=True)
+            return replace(gone, ordered=(*process.ordered, order)[-ORDERS_REMEMBERED_MAX:])
         case StopOrdered(order) | StartOrdered(order) | RestartOrdered(order):
             waiting = (*process.ordered, order)[-ORDERS_REMEMBERED_MAX:]
             return replace(process, ordered=waiting)

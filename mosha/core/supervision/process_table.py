@@ -49,6 +49,7 @@ class EntryTrigger(enum.Enum):
     FAIL = enum.auto()
     RESPAWN = enum.auto()
     PAUSE = enum.auto()
+    TURN = enum.auto()  # it is started when its turn comes
     RETRY = enum.auto()
     LOSE = enum.auto()
     CLEAR = enum.auto()
@@ -80,6 +81,7 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.RUNNING, _T.FAIL): _S.FAILED,
     (_S.RUNNING, _T.RESPAWN): _S.RUNNING,
     (_S.RUNNING, _T.PAUSE): _S.PAUSING,
+    (_S.RUNNING, _T.TURN): _S.WAITING,
     (_S.RUNNING, _T.CLEAR): _S.CLEARING,
     (_S.RUNNING, _T.RETRY): _S.RETRYING,
     (_S.RUNNING, _T.LOSE): _S.CLEARING,
@@ -88,9 +90,11 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.RUNNING, _T.STOP): _S.STOPPING,
     (_S.RUNNING, _T.KILL): _S.STOPPING,
     (_S.PAUSING, _T.ALARM): _S.RUNNING,
+    (_S.PAUSING, _T.TURN): _S.WAITING,
     (_S.PAUSING, _T.STOP): _S.WAITING,
     (_S.PAUSING, _T.KILL): _S.WAITING,
     (_S.RETRYING, _T.ALARM): _S.RUNNING,
+    (_S.RETRYING, _T.TURN): _S.WAITING,
     (_S.RETRYING, _T.STOP): _S.WAITING,
     (_S.RETRYING, _T.KILL): _S.WAITING,
     (_S.RUNNING, _T.REST): _S.IDLE,
@@ -103,6 +107,7 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.CLEARING, _T.RETRY): _S.RETRYING,
     (_S.CLEARING, _T.RESPAWN): _S.RUNNING,
     (_S.CLEARING, _T.PAUSE): _S.PAUSING,
+    (_S.CLEARING, _T.TURN): _S.WAITING,
     (_S.CLEARING, _T.FAIL): _S.FAILED,  # an agent, which is in vain here
     (_S.CLEARING, _T.STOP): _S.STOPPING,
     (_S.CLEARING, _T.KILL): _S.STOPPING,
@@ -119,6 +124,7 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.TIMED_OUT, _T.FAIL): _S.FAILED,
     (_S.TIMED_OUT, _T.RESPAWN): _S.RUNNING,  # it was not ready in time
     (_S.TIMED_OUT, _T.PAUSE): _S.PAUSING,
+    (_S.TIMED_OUT, _T.TURN): _S.WAITING,
     (_S.TIMED_OUT, _T.STOP): _S.STOPPING,  # the escalation goes on as it was
     (_S.TIMED_OUT, _T.KILL): _S.STOPPING,
     (_S.DONE, _T.STOP): _S.DONE,

@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.core.escalation import Limits
-from mosha.core.status import STOPPED, GroupState
+from mosha.core.status import SETTLED, STOPPED, GroupState
 from mosha.core.supervision import agent_traces, entry_refusals, lost_entries, process_events
 from mosha.core.supervision import group as groups
 from mosha.core.supervision import process as processes
@@ -23,12 +23,7 @@ from mosha.core.supervision.group import Group, Sweep
 from mosha.core.supervision.group_table import EntriesOrder
 from mosha.core.supervision.level_result import judged
 from mosha.core.supervision.process_events import Spawn
-from mosha.core.supervision.process_record import (
-    Process,
-    is_run_as,
-    new_process,
-    with_options_of,
-)
+from mosha.core.supervision.process_record import Process, is_run_as, new_process, with_options_of
 from mosha.core.supervision.process_table import FINISHED, LIVE, ProcessState
 from mosha.core.supervision.stop_order import stopped_first, stopped_next
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
@@ -168,10 +163,11 @@ def order_entry(
     work = _Work(unit, now, limits)
     work.time_passed()
     group, process = work.unit.group, work.unit.processes.get(order.tag)
-    refusal = entry_refusals.refusal(group, unit.entries, process, order)
+    all_of_it = tuple(work.unit.processes.values())
+    refusal = entry_refusals.refusal(group, unit.entries, all_of_it, order)
     if process is None or refusal:
         return *work.settle(), EntryReply(False, refusal)
-    work.process(order.tag, process_events.ORDERED[order.verb](order.order))
+    work.process(order.tag, lost_entries.ordered(process, all_of_it, order))
     work.start_out_of_turn(order.tag)
     return *work.settle(), EntryReply(True, entry_refusals.nothing_to_do(process, order.verb))
 
@@ -229,16 +225,20 @@ class _Work:
         self.effects += (self._launch(e) if isinstance(e, Spawn) else e for e in effects)
         if process is not before and not isinstance(event, process_events.Started):
             self.effects.append(Touched(self.unit.group.name))
-        if process.lost and isinstance(event, process_events.Failing | process_events.Exited):
-            self._lose(tag)
+        if lost_entries.is_news(before, process):
+            self._lose(process)
 
-    def _lose(self, tag: str) -> None:
-        state = self.unit.group.state
+    def _lose(self, process: Process) -> None:
+        """Have what needs a lost entry stopped; what nothing needs is started again at once."""
+        state, needed = self.unit.group.state, lost_entries.are_alive(self._all())
         at_level = state in (GroupState.STARTING, GroupState.DONE)
-        if at_level and lost_entries.are_started(self._all()):
-            self.group(groups.EntryLost(tag))
-        elif state is not GroupState.STOPPING:
+        if state is GroupState.STOPPING:
+            self._stop(self._leavers())
+        elif at_level and lost_entries.are_started(self._all()):
+            self.group(groups.EntryLost(lost_entries.cause_of(process)))
+        elif state in (GroupState.STARTING, *SETTLED) and not needed:
             self.effects += lost_entries.told_to_stop(self._all())
+            self.start_out_of_turn(process.entry.tag)
 
     def trace(self, traces: agent_traces.Traces) -> None:
         if traces is not self.unit.traces:
@@ -345,14 +345,14 @@ class _Work:
         )
 
     def _leavers(self) -> Callable[[Process], bool]:
-        after = lost_entries.dependants(self._all())
+        wanted = [entry for entry in self.unit.entries if self._is_wanted(entry)]
+        after = lost_entries.behind(self.unit.processes, wanted, self._leaves)
         return lambda process: process.entry.tag in after or self._leaves(process)
 
     def _leaves(self, process: Process) -> bool:
         """Say whether an entry does not belong to the wanted level as it is now (C4.7, C5)."""
         entry = self._definition(process.entry.tag)
-        changed = entry is None or not is_run_as(process, entry)
-        return changed or entry is None or not self._is_wanted(entry)
+        return entry is None or not is_run_as(process, entry) or not self._is_wanted(entry)
 
     def _definition(self, tag: str) -> Entry | None:
         if self._definitions is None:
