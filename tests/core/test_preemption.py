@@ -284,6 +284,15 @@ def test_nothing_gives_way_where_one_of_the_same_priority_keeps_the_group_away()
     assert preempted(seen(*wishes, n2={"a": 1, "c": 1})) == {}
 
 
+def test_nothing_gives_way_where_one_that_is_placed_before_keeps_the_group_away() -> None:
+    first = low("first", priority=20, prefer=(3,))
+    apart = replace(HIGH, prefer=(3, 2), apart=("first",))
+    wishes = (first, apart, low("a", weight=2), low("b", weight=2))
+    assert preempted(seen(*wishes, n2={"a": 1}, n3={"b": 1})) == {"a": ("high", 2)}
+    free = (first, replace(apart, apart=()), *wishes[2:])
+    assert preempted(seen(*free, n2={"a": 1}, n3={"b": 1})) == {"b": ("high", 3)}
+
+
 def test_room_that_is_made_is_not_given_to_what_is_placed_later() -> None:
     wishes = (HIGH, low("a", weight=2), low("b"))
     story = seen(*wishes, n2={"a": 1}, n3={})

@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from mosha.core.cluster import orders, relations
+from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.relation_graph import NO_RELATIONS, graph_of
 from mosha.core.cluster.relations import HOLD_LIMIT_S
-from mosha.core.status import GroupLine, GroupState, Order, Verb
+from mosha.core.status import GroupLine, GroupState, NodeState, Order, Verb
 from mosha.core.tables import STOP_LEVEL, Hactl, Wish
 from tests.core.story import INC, STEP_S, TIMING, Story, hactl, status
 
@@ -116,6 +117,16 @@ def test_silence_alone_stops_nothing() -> None:
     assert (story.at_home(WEB), story.clinits[2][WEB].term) == ([2], term)
 
 
+def test_a_death_that_is_known_stops_what_came_after_the_dead() -> None:
+    story = told(Wish(DB, "start", only=(1,)), ORDERED[1])
+    story.die(1)
+    story.live(2 * T)
+    assert story.at_home(WEB) == [2]
+    story.nodes[2].confirmed(1, story.now)
+    story.live(SETTLED_S)
+    assert story.owners(WEB) == []
+
+
 def test_a_move_lasts_as_long_as_what_has_to_stop_first() -> None:
     story = told(*ORDERED)
     story.slow.add(2)
@@ -217,6 +228,19 @@ def test_a_node_that_obeys_a_poison_pill_or_was_displaced_waits_for_nothing() ->
     assert not relations.held(state, state.record(DB), story.now)
     state.displaced = False
     story.hear(1, replace(story.files[2], seq=10**6, pills={1: INC}))
+    assert list(relations.dependants(state, DB)) == [(WEB, 2)]
+    assert not relations.held(state, state.record(DB), story.now)
+
+
+def test_a_node_that_has_lost_its_quorum_waits_for_nothing_though_its_lease_is_not_over() -> None:
+    story = told(*ORDERED, nodes=(1, 2, 3, 4, 5))
+    state = story.nodes[1].state
+    for node in (3, 4, 5):
+        assert relations.held(state, state.record(DB), story.now)
+        said = story.files[node]
+        story.hear(1, replace(said, seq=said.seq + 1, state=NodeState.LEFT))
+    assert state.view.quorum_state is QuorumState.NO
+    assert state.record(DB).granted
     assert list(relations.dependants(state, DB)) == [(WEB, 2)]
     assert not relations.held(state, state.record(DB), story.now)
 
