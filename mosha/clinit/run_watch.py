@@ -4,8 +4,8 @@
 a port and a pid file are looked at (`readiness.py`).
 
 The process that runs an agent, a unit or an address is watched for a stop signal (SIGSTOP): such a
-process would neither see its service fail nor stop it, and says nothing. It is killed, which is
-followed by what follows any kill of it.
+process would neither see its service fail nor stop it, and says nothing. So is the one that stops
+an agent at level `stop`. It is killed, which is followed by what follows any kill of it.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ class RunWatch:
         """Return when the leader of a run has ended; watch it until then."""
         self._leader = child.pid
         awaited = _awaited(launch)
-        wrapped = launch.entry.wrapped
-        if not wrapped and (awaited is None or awaited.kind is ReadyKind.NOTIFY):
+        ours = launch.entry.wrapped or launch.entry.stops != ""
+        if not ours and (awaited is None or awaited.kind is ReadyKind.NOTIFY):
             await child.died
             return
         async with anyio.create_task_group() as tasks:
-            if wrapped:
+            if ours:
                 tasks.start_soon(self._kill_if_stopped, child)
             elif awaited is not None:
                 tasks.start_soon(self._look, child, launch.run, awaited)

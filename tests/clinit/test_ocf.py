@@ -288,6 +288,21 @@ def test_a_stop_ends_although_the_wrapper_is_frozen(agent: FakeAgent, start_in: 
     assert agent.processes("OCF_RESOURCE_INSTANCE") == []
 
 
+def test_a_frozen_stop_at_level_stop_fails_and_nothing_of_it_is_left(
+    agent: FakeAgent, start_in: Start
+) -> None:
+    d = start_in(TABLE)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    agent.hook("stop", "! test -e once || kill -STOP $PPID $$; touch once")
+    d.tell("g", "stop")
+    d.wait_for("stop FAILED")
+    (line,) = d.log("entry_hung")
+    assert (line["group"], line["tag"]) == ("g", "a.stop")
+    assert d.entry("a.stop").exit == "signal 9"
+    assert agent.processes("OCF_RESOURCE_INSTANCE") == []
+
+
 def test_a_kill_before_the_stop_of_a_mount_is_no_stop(agent: FakeAgent, start_in: Start) -> None:
     agent.path.rename(agent.path.with_name("Filesystem"))
     d = start_in("g:a:1:ocf(interval=1h):Filesystem state=x\n")

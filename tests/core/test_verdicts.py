@@ -591,6 +591,8 @@ def test_a_stopped_group_that_is_not_active_anywhere_is_as_wanted() -> None:
 
 # --- entries in trouble on the way -----------------------------------------------------------
 
+FIND_OUT = "find out what it waits for; its pid: mosha status g, on that node"
+
 
 @pytest.mark.parametrize(
     ("level", "trouble", "step"),
@@ -599,7 +601,9 @@ def test_a_stopped_group_that_is_not_active_anywhere_is_as_wanted() -> None:
         ("start", Trouble("d", TroubleKind.UNREADY), "repair it; its output: mosha status g, on"),
         ("start", Trouble("d", TroubleKind.STOPPED), "to start it: mosha start g d"),
         ("start", Trouble("d", TroubleKind.STOPPED, text=BEING_RESTARTED), ""),
-        ("start", Trouble("d", TroubleKind.LATE), ""),
+        ("start", Trouble("d", TroubleKind.LATE), FIND_OUT),
+        ("test", Trouble("d", TroubleKind.LATE), FIND_OUT),
+        ("start", Trouble("d", TroubleKind.LATE, text="its time limit is 120 s"), ""),
         ("test", Trouble("d", TroubleKind.FAILING), ""),
     ],
 )
@@ -612,3 +616,13 @@ def test_a_group_that_waits_for_an_entry_says_what_to_do_about_it(
     assert verdict.why.startswith(f"{level} STARTING on node 2, on its way; entry d ")
     assert verdict.next.startswith(step)
     assert bool(verdict.next) is bool(step)
+
+
+def test_a_stop_that_waits_for_an_entry_says_what_to_do_about_it() -> None:
+    owner = says(2, claims={G: 4}, groups=at("stop", GroupState.STARTING))
+    late = Trouble("w.stop", TroubleKind.LATE, for_s=60)
+    story = heard(STOP, replace(owner, troubles={(G, "w.stop"): late}), says(3))
+    verdict = judge(state(story), G, story.now)
+    waits = "entry w.stop has not ended for 60 s"
+    assert verdict.why == f"still stop STARTING on node 2; {waits}"
+    assert verdict.next == FIND_OUT

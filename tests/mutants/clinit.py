@@ -73,6 +73,13 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/test_ocf.py::test_a_stop_ends_although_the_wrapper_is_frozen",
     ),
     M(
+        "the frozen process that stops an agent at level stop is killed",
+        "clinit/run_watch.py",
+        'launch.entry.wrapped or launch.entry.stops != ""',
+        "launch.entry.wrapped",
+        "clinit/test_ocf.py::test_a_frozen_stop_at_level_stop_fails_and_nothing_of_it_is_left",
+    ),
+    M(
         "what a run says of itself is forgotten with it",
         "clinit/run_watch.py",
         "self.said, self._leader, self._refused = Notification(), 0, False",

@@ -20,6 +20,13 @@ def next_step(group: str, troubles: Sequence[Trouble]) -> str:
     return f"to start it: {step}" if step else ""
 
 
+def while_awaited(group: str, troubles: Sequence[Trouble]) -> str:
+    """Return the next step if entries delay a level or a stop, "" if only to wait for a limit."""
+    if any(trouble.kind is TroubleKind.LATE and not trouble.text for trouble in troubles):
+        return f"find out what it waits for; its pid: mosha status {group}, on that node"
+    return ""
+
+
 def _is_to_be_started(trouble: Trouble) -> bool:
     """Say whether an operator has stopped an entry, and not to restart it."""
     restarted = trouble.text.startswith(entries.BEING_RESTARTED)

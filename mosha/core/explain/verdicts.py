@@ -17,7 +17,7 @@ from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
 from mosha.core.explain import deaths, quorate, related, resting, unended
-from mosha.core.explain.entry_steps import next_step
+from mosha.core.explain.entry_steps import next_step, while_awaited
 from mosha.core.explain.may_run import Heard, Unseen, heard, may_run
 from mosha.core.explain.problems import ProblemKind
 from mosha.core.explain.remedies import remedy_of
@@ -212,6 +212,7 @@ def _account_of_stop(
     held = related.before_stop(state, group, place.node)
     waits += f"; {held.why}" if held.why else ""
     step = unended.remedy(state, group, place.node, around.now) or held.next
+    step = step or while_awaited(group, place.troubles)
     return GroupVerdict(False, f"still {line} on node {place.node}{waits}", step)
 
 
@@ -314,7 +315,8 @@ def _account_of_move(
         return GroupVerdict(False, why, step)
     takes_long = all(trouble.kind is TroubleKind.LATE for trouble in place.troubles)
     waited = takes_long or line.level != wanted
-    return GroupVerdict(False, why, "" if waited else next_step(group, place.troubles))
+    step = while_awaited(group, place.troubles) if waited else next_step(group, place.troubles)
+    return GroupVerdict(False, why, step)
 
 
 def _on_several(state: MonitorState, nodes: set[int]) -> GroupVerdict:
