@@ -231,7 +231,7 @@ def answers(process: Process) -> list[Event]:
 )
 def test_no_order_of_events_is_a_bug(mode: str) -> None:
     start = process_of(mode)
-    seen = {(start.state, start.then, start.leader, start.rapid_restarts, start.ready, 0)}
+    seen = {(start.state, start.then, start.leader, start.rapid_restarts, start.ready, 0, True)}
     queue = [(start, 0.0)]
     rows: set[tuple[ProcessState, EntryTrigger]] = set()
     while queue:
@@ -255,6 +255,7 @@ def test_no_order_of_events_is_a_bug(mode: str) -> None:
                 result.rapid_restarts,
                 result.ready,
                 min(result.escalation_step, 4),
+                result.last_start is None,
             )
             if key not in seen:
                 seen.add(key)
