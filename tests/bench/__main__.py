@@ -35,6 +35,7 @@ from tests.bench import (
     machine,
     monitoring,
     peers,
+    related,
     respawn,
     screens,
     starting,
@@ -60,6 +61,7 @@ BENCHES: dict[str, tuple[Callable[[Plan], list[Figure]], str]] = {
     "screen": (screens.run, "mosha status --watch, as it is looked at"),
     "logs": (logs.run, "mosha logs: three nodes by time, over rotations"),
     "brain": (brain.run, "the decisions of one node in a big cluster"),
+    "related": (related.run, "the same with on=all, and with groups that come after others"),
     "peers": (peers.run, "one monitor among hundreds of nodes and groups"),
     "watch": (watching.run, "watchfiles: what hearing of changes costs"),
 }

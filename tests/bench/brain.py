@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -15,9 +16,8 @@ from mosha.core.cluster.timing import derive
 from mosha.core.status import GroupLine, GroupState, Status, TableVersion
 from mosha.core.tables import Hactl, Wish
 from mosha.formats.clstat import parse_clstat, render_clstat
-from tests.bench import clusters
 from tests.bench.figures import Figure, Plan, median
-from tests.bench.status import GROUPS, NODES, cpu_ms, status_of
+from tests.bench.status import GROUPS, NODES, cpu_ms, homes_of, status_of, status_with
 
 TIMEOUT_S = 10.0
 HEARTBEAT_S = 1.0
@@ -26,13 +26,22 @@ HEARTBEAT_S = 1.0
 class Model:
     """Node 1 of a cluster in which everybody else behaves, on a clock that is only counted.
 
-    `running` says whether each group runs somewhere; else there is no hactl yet.
+    `running` says whether each group runs somewhere; else there is no hactl yet. `wishes` are its
+    lines, `homes` where its groups and instances run; by default 100 groups that do not relate.
     """
 
-    def __init__(self, *, running: bool) -> None:
+    def __init__(
+        self,
+        *,
+        running: bool,
+        wishes: Mapping[str, Wish] | None = None,
+        homes: Mapping[str, int] | None = None,
+    ) -> None:
         self.now = 1000.0
-        self.others = {node: status_of(node, 1) for node in range(2, NODES + 1)}
-        former = status_of(1, 1)
+        self._homes = homes or homes_of()
+        self._wishes = wishes or {name: Wish(name, "start") for name in self._homes}
+        self.others = {node: self._status(node) for node in range(2, NODES + 1)}
+        former = self._status(1)
         if not running:
             self.others = {node: _without_groups(status) for node, status in self.others.items()}
             former = _without_groups(former)
@@ -61,10 +70,12 @@ class Model:
 
     def adopt_tables(self) -> None:
         """Let all groups be wanted at `start`."""
-        names = clusters.names(GROUPS)
-        wishes = Hactl({name: Wish(name, "start") for name in names})
+        names, wishes = frozenset(self._wishes), Hactl(self._wishes)
         version = {"hactl": TableVersion(1, "0"), "cltab": TableVersion(1, "0")}
-        self.node.tables_adopted(wishes, frozenset(names), version, {})
+        self.node.tables_adopted(wishes, names, version, {})
+
+    def _status(self, node: int) -> Status:
+        return status_with(self._homes, node, 1)
 
     def heartbeat(self) -> int:
         """Let one heartbeat pass: every peer is read, the own status is made; return the steps."""
@@ -84,9 +95,9 @@ class Model:
         """Let all groups be wanted, then claimed, each by its node, then voted for."""
         self.adopt_tables()
         steps = self.take_steps() + self.heartbeat()
-        self.others = {n: _planning(s, status_of(n, 1)) for n, s in self.others.items()}
+        self.others = {n: _planning(s, self._status(n)) for n, s in self.others.items()}
         steps += self.heartbeat()
-        votes = status_of(2, 1).votes
+        votes = self._status(2).votes
         self.others = {n: replace(s, votes=votes) for n, s in self.others.items()}
         return steps + self.heartbeat()
 

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from mosha.core.status import GroupLine, GroupState, Stamp, Status, Term, Vote
 from mosha.formats.clstat import parse_clstat, render_clstat
@@ -70,11 +70,19 @@ def _timed(words: list[str]) -> float:
     return boottime() - began
 
 
+def homes_of(nodes: int = NODES, groups: int = GROUPS) -> dict[str, int]:
+    """Return where each group of a big cluster runs: each node has its share."""
+    return {group: number % nodes + 1 for number, group in enumerate(clusters.names(groups))}
+
+
 def status_of(node: int, seq: int, nodes: int = NODES, groups: int = GROUPS) -> Status:
     """Return what a node of a big cluster publishes; its share of the groups runs on it."""
-    every = clusters.names(groups)
-    homes = {group: number % nodes + 1 for number, group in enumerate(every)}
-    held = [group for group in every if homes[group] == node]
+    return status_with(homes_of(nodes, groups), node, seq, nodes)
+
+
+def status_with(homes: Mapping[str, int], node: int, seq: int, nodes: int = NODES) -> Status:
+    """Return what a node of a big cluster publishes in which the groups have these homes."""
+    held = [group for group, home in homes.items() if home == node]
     return Status(
         node=node,
         inc=1_763_800_000,
@@ -86,7 +94,7 @@ def status_of(node: int, seq: int, nodes: int = NODES, groups: int = GROUPS) -> 
             n: Stamp(1_763_800_000, seq - (n + node) % 2) for n in range(1, nodes + 1) if n != node
         },
         votes={g: Vote(1, home, 1_763_800_000, 5) for g, home in homes.items()},
-        terms={group: Term(1, 1) for group in every},
+        terms=dict.fromkeys(homes, Term(1, 1)),
         claims=dict.fromkeys(held, 1),
         groups={group: GroupLine("start", GroupState.DONE) for group in held},
     )

@@ -54,6 +54,14 @@ def test_with_json_to_stdout_nothing_else_is_there() -> None:
     assert "brain:" in done.stderr
 
 
+def test_what_relations_cost_is_a_ratio_to_the_same_cluster_without_them() -> None:
+    done = bench("related", "--quick", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["figures"]
+    assert len(figures) == 6
+    assert all(figure["ratio"] > 0 and figure["floor_is"] for figure in figures)
+
+
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     done = bench("respwan")
     assert done.returncode == 2
