@@ -311,6 +311,14 @@ def test_without_another_lease_the_lifetime_ends_before_that(
     assert (status, said[-1]) == (FAILED, "its lease has ended")
 
 
+def test_with_too_short_a_lease_it_waits_and_adds_nothing(holding: Holding, host: Host) -> None:
+    holding.lease(boottime() + LATE_S + 0.9)
+    process = holding.start(f"{IPV4}/24", INTERFACE)
+    assert holding.heard() == "STATUS=waits for a lease that lasts long enough"
+    assert not is_there(host, IPV4)
+    assert ended(process) == (FAILED, ["its lease has ended"])
+
+
 def test_a_lease_that_is_renewed_keeps_it(holding: Holding, host: Host, short_dir: Path) -> None:
     holding.lease(boottime() + 5.0)
     with Presence(host, IPV4, short_dir / "presence") as presence:

@@ -116,10 +116,32 @@ def test_a_sweep_neither_kills_nor_freezes_the_unit_of_an_entry_that_stays(
 
 def test_a_slice_that_cannot_be_frozen_is_not_taken_for_frozen(tmp_path: Path) -> None:
     (tmp_path / "cgroup.freeze").mkdir()
+    (tmp_path / "cgroup.kill").touch()
     with pytest.raises(IsADirectoryError):
         unit_tracker.kill(tmp_path)
+    assert (tmp_path / "cgroup.kill").read_bytes() == b"1", "it is killed all the same"
     with pytest.raises(IsADirectoryError):
         unit_tracker.thaw(tmp_path)
+
+
+def test_what_goes_wrong_with_units_hides_nothing_and_spares_no_process_of_the_group(
+    units: Units, run: Run, tmp_path: Path
+) -> None:
+    inner = CgroupTracker(units.root, secrets.token_hex(8), "test")
+    tracker = UnitTracker(inner, units.place, tmp_path / slice_path(units.place))
+    tracker.slice_for(WEB)
+    group = tmp_path / slice_path(units.place, "web")
+    (group / "cgroup.freeze").mkdir(parents=True)
+    (group / "cgroup.procs").mkdir()
+    (group / "cgroup.events").write_text("populated 1\n", encoding="ascii")
+    assert tracker.alive("web") == 1, "something is"
+    place = tracker.place(WEB)
+    assert place is not None
+    process = run(place)
+    with pytest.raises(IsADirectoryError):
+        tracker.kill_group("web")
+    assert process.wait(LIMIT_S) == -signal.SIGKILL
+    tracker.close()
 
 
 def test_only_sigkill_reaches_a_unit_and_only_that_of_the_entry(units: Units, run: Run) -> None:
