@@ -91,4 +91,5 @@ def _entry_report(
         failures_max=process.entry.failures_max,
         severity=process.severity,
         unproven=process.entry.failures_max > 0 and not process.succeeded,
+        exit_said=process.said if failed else "",
     )

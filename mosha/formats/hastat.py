@@ -92,8 +92,8 @@ class EntryTrouble(msgspec.Struct, frozen=True, kw_only=True):
     unhealthy (a monitor has failed several times in a row), degraded (its agent says that it works,
     and that something is wrong with it), timed-out (it exceeded its time limit), outdated (it runs
     with an older definition than cltab's), stopped (by an operator), other.
-    `text` is its last exit or error and the last line that it printed; `for_s` is how long it has
-    been in its state.
+    `text` is its last exit or error and the last line that it printed, of what is failing or
+    unhealthy the last line of the run that failed; `for_s` is how long it has been in its state.
     """
 
     tag: str

@@ -15,6 +15,8 @@ from mosha.clinit import output
 from mosha.clinit.output import LINE_MAX_BYTES, LINES_PER_S_MAX, Output
 from mosha.clinit.process_tracker import EntryKey
 from mosha.control.protocol import Hello
+from mosha.core.status import GroupState
+from mosha.core.supervision.entries import trouble_text, troubles
 from mosha.host.clock import boottime
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon
@@ -117,6 +119,19 @@ def test_a_child_that_closes_its_output_costs_nothing(start: Start) -> None:
     pass_until(boottime() + 0.5)
     assert cpu_ticks() - before <= 10
     assert d.pid_of("a") == pid
+
+
+def test_what_a_failed_run_said_is_kept_beside_what_the_next_one_prints(start: Start) -> None:
+    d = start(
+        "g:a:1:respawn:echo x >> {OUT}; if [ $(wc -l < {OUT}) -le 3 ]; then echo broken; exit 4;"
+        " fi; echo all is well; exec sleep 7121\n"
+    )
+    d.tell("g", "1")
+    wait_until(partial(_has_printed, d, "all is well"))
+    found = d.entry("a")
+    assert (found.exit, found.exit_said, found.failures) == ("exit 4", "broken", 3)
+    (trouble,) = troubles((found,), "1", GroupState.DONE, None, boottime())
+    assert trouble_text(trouble) == "entry a keeps failing, 3 restarts: exit 4: broken"
 
 
 def _has_printed(d: Daemon, line: str) -> bool:

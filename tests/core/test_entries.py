@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.cluster.own_status import TROUBLES_MAX, compose
 from mosha.core.escalation import Limits
@@ -117,6 +118,25 @@ def test_it_is_said_with_the_last_words_of_the_program() -> None:
     assert trouble_text(trouble) == (
         "entry d respawns too rapidly and pauses, 6 restarts: exit 1: bind: address in use"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("failing", entry(failures=FAILURES_MIN, since=NOW - 5)),
+        ("failing", entry(state="clearing", failures=FAILURES_MIN)),
+        ("unhealthy", entry("monitor", failures=2, failures_max=2)),
+    ],
+)
+def test_with_the_exit_of_the_run_that_failed_comes_what_that_run_said(
+    kind: str, found: EntryReport
+) -> None:
+    """Not what the run prints that goes on, and may be well."""
+    found = replace(found, exit="exit 1", exit_said="the disk is gone", said=("Running start",))
+    (trouble,) = troubles((found,), "start", GroupState.DONE, None, NOW)
+    assert (trouble.kind, trouble.text) == (kind, "exit 1: the disk is gone")
+    (trouble,) = troubles((replace(found, exit_said=""),), "start", GroupState.DONE, None, NOW)
+    assert trouble.text == "exit 1"
 
 
 def test_of_one_that_went_into_the_background_the_cause_is_said() -> None:

@@ -172,7 +172,7 @@ def test_an_operator_can_stop_it_and_start_it_again() -> None:
 def told_of(world: World) -> list[tuple[TroubleKind, str]]:
     """Return what a node tells of the entries, from the report that clinit makes of them."""
     unit = world.unit
-    report = group_report(unit, unit.group, 0, lambda _tag, _lines: ("no answer",))
+    report = group_report(unit, unit.group, 0, lambda _tag, _lines: ("looking",))
     found = troubles(report.entries, unit.group.level, unit.group.state, unit.entries, world.now)
     return [(trouble.kind, trouble_text(trouble)) for trouble in found]
 
@@ -180,7 +180,7 @@ def told_of(world: World) -> list[tuple[TroubleKind, str]]:
 def test_what_it_finds_is_said_once_it_has_failed_often_enough_and_until_it_succeeds() -> None:
     world = world_of(LINE).tell("1").end("m", 7)
     assert told_of(world) == []
-    world = world.wait().end("m", 7)
+    world = world.wait().end("m", 7, said="no answer")
     told = [(TroubleKind.UNHEALTHY, "monitor m fails: exit 7: no answer")]
     assert told_of(world) == told
     world = world.wait()

@@ -124,14 +124,20 @@ class World(Struct, frozen=True):
         return self._feed(tag, Failing(self.of(tag).run))
 
     def end(
-        self, tag: str, code: int = 0, *, in_session: bool = False, elsewhere: bool = False
+        self,
+        tag: str,
+        code: int = 0,
+        *,
+        in_session: bool = False,
+        elsewhere: bool = False,
+        said: str = "",
     ) -> World:
         """End the leader of an entry."""
         before = self.of(tag)
         assert before.run, f"{tag} has no leader"
         after = Alive(0, in_session, before.elsewhere or elsewhere)
         world = replace(self, alive={**self.alive, tag: after})
-        event = Exited(before.run, Exit(code), in_session, after.elsewhere)
+        event = Exited(before.run, Exit(code), in_session, after.elsewhere, said)
         return world._feed(tag, event)
 
     def fail(self, tag: str) -> World:

@@ -71,7 +71,8 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     `command` and `attributes` (`user=` …) are those that it was started with, "" if clinit is of a
     version that does not report it; `since` is when its state or its run last changed, in seconds
     of boottime; `error` is why the last run could not be executed, empty if it was, and `prevented`
-    says that the host was the reason; `failures` counts the consecutive runs that failed soon after
+    says that the host was the reason; `exit_said` is the last line that the run of `exit` printed,
+    of entries in trouble; `failures` counts the consecutive runs that failed soon after
     their start, `daemonized` those that ended well at once and left processes (0 if clinit does not
     report it); `limit_s` is how long a run may take (a respawn entry: to be ready), None without
     limit, and `timed_out` says that the last one took longer; `ready` is false while a run does not
@@ -114,6 +115,7 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     severity: Severity = Severity.SOFT
     degraded: bool = False
     unproven: bool = False
+    exit_said: str = ""
 
     @property
     def restarts(self) -> int:
@@ -214,6 +216,8 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     if kind is TroubleKind.RETRYING:  # its output is that of an earlier run
         return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), entry.error)
     last = entry.said[-1] if entry.said else ""
+    if kind in (TroubleKind.FAILING, TroubleKind.UNHEALTHY):  # the run that goes on may be well
+        last = entry.exit_said
     if kind is TroubleKind.UNREADY:
         last = entry.status or last
     text = ": ".join(filter(None, (told, DAEMONIZED if entry.daemonized else "", last)))
