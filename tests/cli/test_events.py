@@ -221,6 +221,21 @@ def test_the_events_of_a_group_are_those_of_its_instances_too(mosha: Mosha, home
     assert [line.split()[1] for line in of_one] == ["web@2"]
 
 
+def test_what_is_bad_is_red_where_colours_are_wanted(mosha: Mosha, home: Home) -> None:
+    """Also into a pipe, as for `less -R`."""
+    with FakeMonitor(home.rundir, report(), answer):
+        red = mosha("events", "--color", "always").out
+        plain = mosha("events", "--color", "never").out
+    marked = {line for line in TOLD if f"\033[31m{line}\033[0m\n" in red}
+    bad = (
+        *("quorum: yes -> no", "node 3: fresh -> stale", "hactl on node 2: refused"),
+        *("web on node 2: banned", "web on node 2: unhealthy", "web on node 2: given up"),
+        "web on node 2: stopped for good",
+    )
+    assert marked == {line for line in TOLD if line.startswith(bad)}
+    assert "\033" not in plain
+
+
 @pytest.mark.parametrize(("lines", "told"), [("0", []), ("2", TOLD[-2:]), ("999", TOLD)])
 def test_of_the_events_so_far_only_the_last_may_be_asked_for(
     mosha: Mosha, home: Home, lines: str, told: list[str]

@@ -133,7 +133,7 @@ class _Printer:
 
     def show(self, found: Iterable[ClusterEvent]) -> None:
         text = "".join(map(self._line, found))
-        click.echo(text.encode() if self._as_json else text, nl=False)
+        click.echo(text.encode() if self._as_json else text, nl=False, color=self._colours)
         go_on()
 
     def _line(self, one: ClusterEvent) -> str:
