@@ -13,6 +13,21 @@ ADDRESSES: tuple[ShellMutant, ...] = (
         "address/test_lifetime.py::test_a_lifetime_is_over_by_kill_at_however_late_the_kernel_is",
     ),
     M(
+        "a stop that leaves the address has failed",
+        "address/holder.py",
+        "            status = STOP_FAILED\n",
+        "            pass\n",
+        "address/test_holder.py::test_a_stop_that_leaves_the_address_has_failed",
+    ),
+    M(
+        "an address is removed whatever lifetime it has by then",
+        "address/holder.py",
+        "has_holder(found) or (self._expires_at > 0 and self._is_here(found))",
+        "has_holder(found)",
+        "address/test_holder.py::"
+        "test_an_address_that_somebody_has_made_to_last_is_removed_all_the_same",
+    ),
+    M(
         "a holder keeps to its lease",
         "address/holder.py",
         "lifetime = lifetime_s(lease.kill_at - now, late_s(lease.longest_s))",

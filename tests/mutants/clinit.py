@@ -5,6 +5,13 @@ from __future__ import annotations
 from tests.mutants.mutant import M, ShellMutant
 
 CLINIT: tuple[ShellMutant, ...] = (
+    M(
+        "no agent is started before all that is noted of agents is on disk",
+        "clinit/agents_left.py",
+        "        while self._dirty:\n",
+        "        if self._dirty:\n",
+        "clinit/test_agents_left.py::test_what_is_noted_while_a_thread_writes_is_written_too",
+    ),
     # --- deadlines ---
     M(
         "an entry that was stopped before its turn waits for it again",

@@ -65,6 +65,27 @@ OCF: tuple[ShellMutant, ...] = (
         f"{ACTION}test_a_monitor_that_hangs_is_killed_and_the_service_is_not",
     ),
     M(
+        "a stop that the agent refuses has not stopped the service",
+        "ocf/wrapper.py",
+        "        if self._try_to_stop() != 0:\n",
+        "        if self._try_to_stop() not in {0, *HARD}:\n",
+        f"{WRAPPER}test_a_stop_that_fails_or_is_refused_has_a_status_of_its_own",
+    ),
+    M(
+        "a promoted service runs",
+        "ocf/results.py",
+        "frozenset({SUCCESS, RUNNING_PROMOTED, DEGRADED, DEGRADED_PROMOTED})",
+        "frozenset({SUCCESS, DEGRADED, DEGRADED_PROMOTED})",
+        f"{WRAPPER}test_a_service_that_is_promoted_runs_and_is_stopped_if_the_probe_finds_it",
+    ),
+    M(
+        "a late action ends no other one",
+        "ocf/action.py",
+        "self._before | _running - {pid}",
+        "self._before",
+        f"{ACTION}test_of_two_actions_at_once_the_late_one_alone_is_killed",
+    ),
+    M(
         "what agents keep until the next boot is gone after it",
         "ocf/rsctmp.py",
         "    if is_old:\n        _empty(directory)\n",

@@ -16,6 +16,13 @@ UNITS: tuple[ShellMutant, ...] = (
         f"{TRACKER}test_what_is_put_into_a_slice_after_a_kill_does_not_run_until_the_next_start",
     ),
     M(
+        "a unit that cannot be frozen is killed all the same",
+        "clinit/unit_tracker.py",
+        '        _freeze(cgroup, b"1")\n    finally:\n        cgroups.kill(cgroup)\n',
+        '        _freeze(cgroup, b"1")\n    finally:\n        pass\n',
+        f"{TRACKER}test_a_slice_that_cannot_be_frozen_is_not_taken_for_frozen",
+    ),
+    M(
         "a unit runs again after a kill",
         "clinit/unit_tracker.py",
         "        thaw(self._slice(key.group))\n",

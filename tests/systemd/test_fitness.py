@@ -48,6 +48,11 @@ def told(
             "web.service cannot be loaded: Unit has no ExecStart",
             "systemd-analyze verify web.service",
         ),
+        (
+            {"LoadState": "error", "LoadError": ("x", "")},
+            "web.service cannot be loaded: error",
+            "systemd-analyze verify web.service",
+        ),
         ({"Id": "httpd.service"}, "another name of httpd.service", "write httpd.service"),
         ({"UnitFileState": "enabled"}, "is enabled", "systemctl disable web.service"),
         (
@@ -67,6 +72,7 @@ def told(
         ({"OnSuccessOf": ["x.service"]}, "with x.service (OnSuccessOf)", "edit --full x.service"),
         ({"PartOf": ["a.target"]}, "is part of a.target", "systemctl edit --full web.service"),
         ({"Type": "oneshot"}, "is a oneshot", "RemainAfterExit=yes"),
+        ({"RefuseManualStart": True}, "has RefuseManualStart=yes", "RefuseManualStart=no"),
         ({"RefuseManualStop": True}, "has RefuseManualStop=yes", "RefuseManualStop=no"),
         ({"PAMName": "login"}, "has PAMName=login", "User="),
     ],
@@ -84,8 +90,11 @@ def test_a_trigger_counts_if_it_is_on_or_will_be_or_is_started_with_the_unit() -
     starts = ("web.socket starts web.service", "systemctl disable --now web.socket")
     assert told({}, {"web.socket": ON}) == [starts]
     assert told({}, {"web.socket": OFF | {"UnitFileState": "enabled"}}) == [starts]
-    ((text, _),) = told({"Wants": ["web.socket"]}, {"web.socket": OFF})
-    assert "needs web.socket, which starts it again" in text
+    assert told({}, {"web.socket": OFF | {"UnitFileState": "enabled-runtime"}}) == [starts]
+    assert told({}, {"web.socket": OFF | {"ActiveState": "failed"}}) == []
+    for how in ("Wants", "Requires", "BindsTo"):
+        ((text, _),) = told({how: ["web.socket"]}, {"web.socket": OFF})
+        assert "needs web.socket, which starts it again" in text
 
 
 def test_a_good_unit_is_not_refused() -> None:
