@@ -30,6 +30,10 @@ def refusal(story: Story, verb: Verb, node: int = 0) -> str:
     return str(refused.value)
 
 
+def concerned_by(story: Story, verb: Verb, node: int = 0) -> frozenset[int]:
+    return concerned(state(story), Order(verb, G, node), story.now)
+
+
 @pytest.mark.parametrize("order", [(Verb.RESTART, 0), (Verb.MOVE, 1), (Verb.MOVE, 0)])
 @pytest.mark.parametrize(
     ("story", "why"),
@@ -53,6 +57,14 @@ def test_what_has_failed_at_stop_is_not_called_restarted_and_the_remedy_is_told(
     said = refusal(story, Verb.RESTART)
     assert said.startswith("g cannot be restarted: its stop entries failed on node 2")
     assert "mosha cleanup g 2" in said
+
+
+def test_one_node_where_it_has_failed_at_stop_is_enough_to_refuse() -> None:
+    failed = {G: GroupLine("stop", GroupState.FAILED)}
+    at_2, at_3 = says(2, claims={G: 4}, groups=failed), says(3, claims={G: 5}, groups=at("start"))
+    story = heard(Wish(G, "start"), at_2, at_3)
+    assert concerned_by(story, Verb.CLEANUP) == {1, 2, 3}
+    assert refusal(story, Verb.RESTART).startswith("g cannot be restarted: its stop entries failed")
 
 
 def test_a_restart_whose_stop_fails_is_waited_for_no_longer() -> None:
@@ -103,7 +115,14 @@ def test_a_cleanup_of_all_nodes_names_those_that_it_does_not_reach() -> None:
 def test_an_order_concerns_the_nodes_where_the_group_runs() -> None:
     story = one_of_three()
     story.hear(1, says(2, claims={G: 4}, groups=at("start")), says(3))
-    assert concerned(state(story), Order(Verb.MOVE, G, 3), story.now) == {2}
+    assert concerned_by(story, Verb.MOVE, 3) == {2}
+
+
+def test_a_group_with_only_is_moved_to_the_next_of_its_nodes() -> None:
+    story = heard(
+        Wish(G, "start", only=(2, 3)), says(2, claims={G: 4}, groups=at("start")), says(3)
+    )
+    assert concerned_by(story, Verb.MOVE) == concerned_by(story, Verb.MOVE, 3) == {2}
 
 
 @pytest.mark.parametrize("verb", [Verb.CLEANUP, Verb.STANDBY, Verb.UNSTANDBY])

@@ -13,6 +13,7 @@ from mosha.core.cluster.fencing import FencingRules
 from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain import quorate
+from mosha.core.explain.problems import ProblemKind
 from mosha.core.explain.verdicts import (
     GroupVerdict,
     judge,
@@ -626,3 +627,20 @@ def test_a_stop_that_waits_for_an_entry_says_what_to_do_about_it() -> None:
     waits = "entry w.stop has not ended for 60 s"
     assert verdict.why == f"still stop STARTING on node 2; {waits}"
     assert verdict.next == FIND_OUT
+
+
+def test_of_several_entries_what_fails_is_repaired_before_what_was_stopped_is_started() -> None:
+    stopped, failing = Trouble("s", TroubleKind.STOPPED), Trouble("f", TroubleKind.FAILING)
+    owner = says(2, claims={G: 4}, groups=at("start"))
+    for wrong in ((stopped, failing), (failing, stopped)):
+        troubles = {(G, trouble.tag): trouble for trouble in wrong}
+        story = heard(START, replace(owner, troubles=troubles), says(3))
+        verdict = judge(state(story), G, story.now)
+        assert verdict.next == "repair it; its output: mosha status g, on that node"
+        assert verdict.kind is ProblemKind.ENTRY
+    story = heard(START, replace(owner, troubles={(G, "s"): stopped}), says(3))
+    verdict = judge(state(story), G, story.now)
+    assert (verdict.kind, verdict.next) == (
+        ProblemKind.STOPPED,
+        "to start it: mosha start g s",
+    )
