@@ -39,19 +39,25 @@ class ActionEnded:
 
     `status` is its exit status, minus the number of a signal, or None if it was killed: because it
     was late, or, if `interrupted`, because its caller was told to stop. `reason` is what the agent
-    gave as the cause. `output` is what `meta-data` printed. `undead`: processes of it could not be
-    killed.
+    gave as the cause, `complaint` the last other line on its standard error. `output` is what
+    `meta-data` printed. `undead`: processes of it could not be killed.
     """
 
-    __slots__ = ("interrupted", "output", "reason", "status", "took_s", "undead")
+    __slots__ = ("complaint", "interrupted", "output", "reason", "status", "took_s", "undead")
 
     def __init__(self) -> None:
         self.status: int | None = None
         self.took_s = 0.0
         self.reason = ""
+        self.complaint = ""
         self.output = b""
         self.interrupted = False
         self.undead = False
+
+    @property
+    def cause(self) -> str:
+        """Why it failed: its reason; of an agent that gives none what it complained of last."""
+        return self.reason or self.complaint
 
 
 _running: set[int] = set()
@@ -129,6 +135,7 @@ class BegunAction:
             reason = line.removeprefix(REASON_PREFIX).strip()
             self._ended.reason = reason[:REASON_MAX_CHARS]
         else:
+            self._ended.complaint = line[:REASON_MAX_CHARS]
             self._says(line)
 
     def _wait(self, until: float, signals: Signals, *, stoppable: bool) -> None:

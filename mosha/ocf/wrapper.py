@@ -113,7 +113,7 @@ class Wrapper:
         ended = self._act("monitor", limit_s)
         if ended.interrupted or ended.status in STOPPED:
             return
-        say(told_result("probe", ended.status, ended.reason, limit_s=limit_s))
+        say(told_result("probe", ended.status, ended.cause, limit_s=limit_s))
         if ended.status in HARD:
             raise ServiceEndedError(exit_after("probe", ended.status))
         say("it was not started by this process: stopped first")
@@ -129,7 +129,7 @@ class Wrapper:
         if ended.status == 0:
             notify("READY=1", "STATUS=started")
             return
-        text = told_result("start", ended.status, ended.reason, limit_s=limit_s)
+        text = told_result("start", ended.status, ended.cause, limit_s=limit_s)
         self._fail(text, exit_after("start", ended.status))
 
     def _watch(self) -> None:
@@ -160,7 +160,9 @@ class Wrapper:
         one.ran(began, time.monotonic())
         if ended.interrupted:
             return
-        text = told_result("monitor", ended.status, ended.reason, limit_s=one.limit_s)
+        # What it complains of may be another line each time: that would be news each time.
+        cause = ended.reason if ended.status in WARNING else ended.cause
+        text = told_result("monitor", ended.status, cause, limit_s=one.limit_s)
         if ended.status not in RUNNING:
             self._await_turn(text)
             self._fail(text, exit_after("monitor", ended.status))
@@ -213,7 +215,7 @@ class Wrapper:
         limit_s = self._limit_s("stop", "stop")
         ended = self._act("stop", limit_s, stoppable=False)
         if ended.status != 0:
-            say(told_result("stop", ended.status, ended.reason, limit_s=limit_s))
+            say(told_result("stop", ended.status, ended.cause, limit_s=limit_s))
         return ended.status
 
     def _stop_for_good(self) -> None:
@@ -229,7 +231,7 @@ class Wrapper:
         limit_s = self._limit_s("timeout", "monitor")
         ended = self._act("monitor", limit_s, stoppable=False)
         if ended.status not in STOPPED:
-            say(told_result("probe after stop", ended.status, ended.reason, limit_s=limit_s))
+            say(told_result("probe after stop", ended.status, ended.cause, limit_s=limit_s))
             raise ServiceEndedError(STOP_FAILED)
 
     def _limit_s(self, option: str, action: str) -> float:

@@ -37,7 +37,8 @@ def both(action, *limits_s):
     ends = zip(begun, limits_s, strict=True)
     return [told(each.end(limit_s, signals, stoppable=True)) for each, limit_s in ends]
 def told(ended):
-    return dict(status=ended.status, reason=ended.reason, interrupted=ended.interrupted,
+    return dict(status=ended.status, reason=ended.reason, cause=ended.cause,
+                interrupted=ended.interrupted,
                 took_s=ended.took_s, output=ended.output.decode(), undead=ended.undead)
 fds = len(os.listdir("/proc/self/fd"))
 used_s = time.process_time()
@@ -60,6 +61,18 @@ def test_an_action_tells_its_end_its_reason_and_what_it_printed(agent: FakeAgent
     assert (ended["status"], ended["reason"], ended["interrupted"]) == (6, "no disk", False)
     assert sorted(found["said"]) == ["no\ufffdend", "one", "two"]
     assert agent.calls() == ["monitor 5000 20000 10"]
+
+
+def test_the_cause_is_the_reason_else_the_last_line_of_standard_error(agent: FakeAgent) -> None:
+    agent.hook("start", "echo 'ocf-exit-reason:no disk' >&2; echo gone >&2; exit 1")
+    agent.hook("stop", "echo trying >&2; echo busy >&2; echo done; exit 1")
+    agent.hook("monitor", "echo quiet; exit 1")
+    ends = acted(agent, "act('start', 20.0), act('stop', 20.0), act('monitor', 20.0)")["ended"]
+    assert [(each["reason"], each["cause"]) for each in ends] == [
+        ("no disk", "no disk"),
+        ("", "busy"),
+        ("", ""),
+    ]
 
 
 def test_of_no_action_a_descriptor_is_left(agent: FakeAgent) -> None:

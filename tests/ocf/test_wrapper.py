@@ -264,6 +264,29 @@ def test_a_stop_that_fails_or_is_refused_has_a_status_of_its_own(
     assert said[-1] == f"stop: exit {code} ({MEANINGS[code]}): target is busy"
 
 
+def test_of_an_agent_that_gives_no_reason_its_last_complaint_is_told(agent: FakeAgent) -> None:
+    process = agent.wrapped(RARELY)
+    ready(agent)
+    agent.hook("stop", "echo 'umount: /srv: target is busy' >&2; echo 'not unmounted'; exit 1")
+    process.terminate()
+    status, said = ended(process)
+    assert status == agent_exits.STOP_FAILED
+    assert said[-1] == "stop: exit 1 (error): umount: /srv: target is busy"
+
+
+def test_what_a_degraded_service_complains_of_is_no_news_each_time(agent: FakeAgent) -> None:
+    process = agent.wrapped(OFTEN)
+    ready(agent)
+    agent.hook("monitor", "date +%N >&2; exit 190")
+    assert agent.heard() == "STATUS=monitor: exit 190 (running, degraded)\nX_DEGRADED=1"
+    count = len(agent.calls("monitor"))
+    wait_until(lambda: len(agent.calls("monitor")) > count + 1)
+    agent.unhook("monitor")
+    assert agent.heard() == "STATUS=started"
+    process.terminate()
+    assert ended(process)[0] == agent_exits.STOPPED_WELL
+
+
 def test_a_stop_that_hangs_is_killed_and_has_failed(agent: FakeAgent) -> None:
     process = agent.wrapped(RARELY, "--stop=0.5")
     ready(agent)
