@@ -19,6 +19,7 @@ from mosha.core.explain.why import why
 from mosha.core.explain.why_not import why_not
 from mosha.core.status import (
     Disarm,
+    Grade,
     GroupLine,
     GroupState,
     Order,
@@ -265,6 +266,18 @@ def test_the_shot_that_a_node_asks_for_is_told_when_it_has_failed() -> None:
     assert [(rule.holds, rule.said) for rule in rules] == [
         (Holds.NO, "node 5 was shot by ipmi, outcome failed: Unable to connect/login")
     ]
+
+
+def test_a_node_that_was_shot_as_it_asked_counts_as_dead_when_it_is_silent() -> None:
+    story = stuck(owner_gone(), FAILED, asks=True)
+    story.now += TIMING.lease_s
+    others = (2, 3, 4)
+    story.hear(1, *(says(node, 9, votes={G: Vote(4, 5, INC, 3)}) for node in others))
+    (order,) = story.shots(1)
+    ended = ShotEnded(order, "receipt", "ipmi", grade=Grade.OFF_CONFIRMED)
+    one(story).shot(ended, story.now)
+    said = "it was shot, and counts as dead when it has been silent for timeout"
+    assert told(story)[0].endswith(f"; node 5 asks to be shot for it: {said}")
 
 
 def test_a_node_that_asks_tells_who_shoots_it_and_not_what_it_could_do_itself() -> None:

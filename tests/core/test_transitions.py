@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mosha.core.cluster.fencing import AIMING, RUNNING, Shot
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import Hold, RestartedInPlace
@@ -188,6 +189,20 @@ def test_a_kill_that_came_too_late_on_another_node_is_an_event_until_it_was_look
     assert found == [Transition("late-kill", G, 2, ABSENT, *late)]
     found = changes(story, lambda: story.hear(1, says(2, 8)))
     assert found == [Transition("late-kill", G, 2, "killed too late", ABSENT, "")]
+
+
+def test_a_shot_is_an_event_when_it_begins_and_not_while_it_is_only_announced() -> None:
+    story = one_of_three()
+    shots = state(story).shots
+    assert changes(story, lambda: shots.update({3: Shot(3, INC, 0.0, AIMING, "")})) == []
+    found = changes(story, lambda: shots.update({3: Shot(3, INC, 0.0, RUNNING, "ipmi")}))
+    assert found == [Transition("shot", "", 3, ABSENT, "running (ipmi)", "")]
+
+
+def test_a_clinit_that_has_not_answered_yet_has_not_died() -> None:
+    story = Story()
+    assert state(story).published is None
+    assert changes(story, story.nodes[1].clinit_lost) == []
 
 
 def test_a_clinit_that_dies_and_one_that_answers_again_are_events() -> None:

@@ -573,6 +573,8 @@ def test_the_sum_of_a_majority_counts_the_electorate() -> None:
     story = one_of_three()
     assert quorate.count(state(story)) == (3, 2)
     assert quorate.reason(state(story)) == "3 of 3 nodes fresh, 2 needed"
+    state(story).view.electorate = Electorate(Policy.MAJORITY, frozenset({1, 3}))
+    assert quorate.reason(state(story)) == "2 of 2 nodes fresh, 2 needed", "node 2 is no elector"
 
 
 @pytest.mark.parametrize(("remembered", "least"), [(5, 3), (6, 4), (10, 6), (0, 0), (1, 1)])

@@ -12,6 +12,7 @@ from mosha.core.cluster import orders
 from mosha.core.cluster.eligibility import wish_text
 from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import FencingRules, Shot
+from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain.reasons import Explanation, Holds, Reason, is_known, known_groups
 from mosha.core.explain.verdicts import judge
@@ -114,6 +115,18 @@ def test_where_it_runs_is_said_with_the_age_of_the_news() -> None:
         "the claim of node 2, term 4, has 2 votes, 2 needed",
     )
     assert [(vote.said_by, vote.age_s) for vote in reasons(found, "vote")] == [(2, 0.5), (3, 0.5)]
+
+
+def test_the_vote_of_a_node_outside_of_the_electorate_does_not_count() -> None:
+    voted = {G: Vote(4, 2, INC, 1)}
+    story = heard(START, says(2, claims={G: 4}, groups=at("start"), votes=voted))
+    story.hear(1, says(3, votes=voted))
+    state(story).view.electorate = Electorate(Policy.MAJORITY, frozenset({1, 3}))
+    (votes,) = reasons(of(story), "votes")
+    assert (votes.holds, votes.said) == (
+        Holds.NO,
+        "the claim of node 2, term 4, has 1 votes, 2 needed",
+    )
 
 
 def test_an_own_claim_tells_of_its_lease_and_votes() -> None:
