@@ -57,10 +57,14 @@ def as_process(pid: int, environ: dict[str, str], command: str) -> Process:
     return Process(pid, command.replace("\0", " ").strip(), test)
 
 
+def all_pids() -> list[int]:
+    """Return the processes of the machine, zombies too."""
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+
+
 def processes_marked(mark: str) -> list[Process]:
     """Return all processes, this one excepted, that inherited `mark` as the session's mark."""
-    pids = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal())
-    seen = ((pid, read_process(pid)) for pid in pids if pid != os.getpid())
+    seen = ((pid, read_process(pid)) for pid in all_pids() if pid != os.getpid())
     return [as_process(pid, *it) for pid, it in seen if it and it[0].get(MARK) == mark]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from mosha.core.ladder import Ladder
 from mosha.core.status import GRADES, Grade
@@ -34,27 +34,55 @@ class Word(NamedTuple):
     column: int
 
 
-def _nodes(number: int, value: Word, mistakes: Findings, any_node: bool) -> tuple[int, ...]:  # noqa: FBT001 - one of the readers
-    # A file leaves the option out; of a change, nothing after the `=` is a mistake of its own.
-    if any_node and value.text in ("", ANY):
-        return ()
-    nodes: list[int] = []
+T = TypeVar("T")
+
+
+class ListKind(NamedTuple, Generic[T]):
+    """A list of nodes or groups: how each is read (None: it is none), and what is said of it."""
+
+    what: str
+    most: int
+    read: Callable[[str], T | None]
+    problem: str
+    remedy: str
+
+
+NODES = ListKind("node", NODES_MAX, node_number, "not a node number", NODE_RULE)
+GROUPS = ListKind(
+    "group",
+    GROUPS_MAX,
+    lambda text: text if is_name(text) else None,
+    "not the name of a group",
+    NAME_RULE,
+)
+
+
+def _listed(kind: ListKind[T], number: int, value: Word, mistakes: Findings) -> tuple[T, ...]:
+    """Read a list with commas; each mistake is told with its column."""
+    found: list[T] = []
     parts = value.text.split(",")
-    if len(parts) > NODES_MAX:
-        problem, remedy = f"{len(parts)} nodes", f"list at most {NODES_MAX} nodes"
+    if len(parts) > kind.most:
+        problem, remedy = f"{len(parts)} {kind.what}s", f"list at most {kind.most} {kind.what}s"
         mistakes.add(number, value.column, value.text, problem, remedy)
         return ()
     column = value.column
     for part in parts:
-        node = node_number(part)
-        if node is None:
-            mistakes.add(number, column, part or value.text, "not a node number", NODE_RULE)
-        elif node in nodes:
-            mistakes.add(number, column, part, "the node is listed twice", "list it once")
+        item = kind.read(part)
+        if item is None:
+            mistakes.add(number, column, part or value.text, kind.problem, kind.remedy)
+        elif item in found:
+            mistakes.add(number, column, part, f"the {kind.what} is listed twice", "list it once")
         else:
-            nodes.append(node)
+            found.append(item)
         column += len(part) + 1
-    return tuple(nodes)
+    return tuple(found)
+
+
+def _nodes(number: int, value: Word, mistakes: Findings, any_node: bool) -> tuple[int, ...]:  # noqa: FBT001 - one of the readers
+    # A file leaves the option out; of a change, nothing after the `=` is a mistake of its own.
+    if any_node and value.text in ("", ANY):
+        return ()
+    return _listed(NODES, number, value, mistakes)
 
 
 def _yes_no(number: int, value: Word, mistakes: Findings, _any_node: bool) -> bool:  # noqa: FBT001 - one of the readers
@@ -97,22 +125,7 @@ def _groups(
 ) -> tuple[str, ...]:
     if value.text == NONE or (any_node and not value.text):
         return ()
-    groups: list[str] = []
-    parts = value.text.split(",")
-    if len(parts) > GROUPS_MAX:
-        problem, remedy = f"{len(parts)} groups", f"list at most {GROUPS_MAX} groups"
-        mistakes.add(number, value.column, value.text, problem, remedy)
-        return ()
-    column = value.column
-    for part in parts:
-        if not is_name(part):
-            mistakes.add(number, column, part or value.text, "not the name of a group", NAME_RULE)
-        elif part in groups:
-            mistakes.add(number, column, part, "the group is listed twice", "list it once")
-        else:
-            groups.append(part)
-        column += len(part) + 1
-    return tuple(groups)
+    return _listed(GROUPS, number, value, mistakes)
 
 
 def _number(

@@ -11,6 +11,7 @@ from mosha.control.calls import call
 from mosha.control.protocol import Ask, Hello
 from mosha.core.status import GroupState
 from mosha.core.tables import STOP_LEVEL
+from mosha.host import proc
 from mosha.host.clock import boottime
 from tests.bench import supervisors
 from tests.bench.figures import Aim, Figure, Plan, median, spread
@@ -86,9 +87,8 @@ def _floor() -> float:
         return boottime() - began
 
 
-def _children(pid: int) -> list[str]:
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-    return text.split()
+def _children(pid: int) -> list[int]:
+    return proc.children_of(pid) or []
 
 
 def _stop(directory: Path, groups: int, words: tuple[str, ...]) -> _Stop:

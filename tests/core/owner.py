@@ -24,6 +24,10 @@ def brain(story: Story) -> Node:
     return story.nodes[1]
 
 
+def events(story: Story) -> list[str]:
+    return [note.event for note in brain(story).take_notes()]
+
+
 def record(story: Story, node: int = 1) -> GroupRecord:
     return story.nodes[node].state.record(G)
 
@@ -31,11 +35,6 @@ def record(story: Story, node: int = 1) -> GroupRecord:
 def causes(story: Story, event: str, node: int = 1) -> list[object]:
     """The causes of all notes of an event since they were taken last."""
     return [n.fields.get("cause") for n in story.nodes[node].take_notes() if n.event == event]
-
-
-def says(node: int, seq: int, **more: Any) -> Status:
-    """A made-up status of a peer that has a quorum and echoes node 1."""
-    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
 
 
 def at(level: str, state: GroupState = GroupState.DONE) -> dict[str, GroupLine]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mosha.core.cluster.node import Node
 from mosha.core.cluster.state import GroupRecord
 from mosha.core.status import Stamp, Status, Term, Vote
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import Wish
+from tests.core.owner import brain
 from tests.core.story import INC, TIMING, G, Story, hactl, status
 
 T, L, D = TIMING.timeout_s, TIMING.lease_s, TIMING.stop_budget_s
@@ -26,10 +26,6 @@ def born(
     story.clinits[1] = {shown.group: shown for shown in clinit}
     story.start(1, boot=boot)
     return story
-
-
-def brain(story: Story) -> Node:
-    return story.nodes[1]
 
 
 def record(story: Story) -> GroupRecord:

@@ -46,6 +46,11 @@ def status(node: int, seq: int = 1, *, inc: int = INC, **said: Any) -> Status:
     return Status(node=node, inc=inc, run="run", boot="boot", seq=seq, **said)
 
 
+def says(node: int, seq: int = 2, **more: Any) -> Status:
+    """A status of a peer that has a quorum and echoes node 1."""
+    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
+
+
 def report(level: str, state: GroupState = GroupState.DONE, **more: Any) -> GroupReport:
     """Group `g` as clinit reports it: arrived at `level` with one process, unless said."""
     alive = 0 if level == STOP_LEVEL and state is GroupState.DONE else 1

@@ -12,7 +12,7 @@ from mosha.core.explain.addressees import concerned, unreached
 from mosha.core.status import Ban, GroupLine, GroupState, Order, Verb
 from mosha.core.tables import Wish
 from mosha.errors import UsageError
-from tests.core.story import G, Story, hactl, one_of_three
+from tests.core.story import G, Story, hactl, one_of_three, says
 from tests.core.test_may_run import (
     HAS_A_VOTE,
     NO_QUORUM,
@@ -21,7 +21,7 @@ from tests.core.test_may_run import (
     one_way_cut,
     stale_owner,
 )
-from tests.core.test_verdicts import at, heard, only_3_is_stale, says, state
+from tests.core.test_verdicts import at, heard, only_3_is_stale, state
 
 
 def refusal(story: Story, verb: Verb, node: int = 0) -> str:

@@ -8,7 +8,8 @@ from mosha.core.cluster.state import NEVER
 from mosha.core.status import GroupLine, GroupState, Stamp, Status, Term, Vote
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import Wish
-from tests.core.reborn import T, born, brain, record
+from tests.core.owner import brain
+from tests.core.reborn import T, born, record
 from tests.core.story import INC, G, Story, hactl, report, status
 
 # --- C7: what runs goes on -------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -22,16 +21,23 @@ from mosha.core.cluster.capacity import loads
 from mosha.core.cluster.eligibility import eligible, unwanted_because
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.timing import derive
-from mosha.core.status import Ban, GroupLine, GroupState, NodeState, Stamp, Status, Vote
+from mosha.core.status import Ban, GroupLine, GroupState, NodeState, Vote
 from mosha.core.tables import Wish
-from tests.core.story import INC, TIMING, G, Story, alone_again, hactl, one_of_three, report, status
+from tests.core.story import (
+    INC,
+    TIMING,
+    G,
+    Story,
+    alone_again,
+    hactl,
+    one_of_three,
+    report,
+    says,
+    status,
+)
 
 T = TIMING.timeout_s
 DONE = GroupState.DONE
-
-
-def says(node: int, seq: int = 2, **more: Any) -> Status:
-    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
 
 
 def state(story: Story) -> MonitorState:

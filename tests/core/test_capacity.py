@@ -14,8 +14,8 @@ from mosha.core.explain.why_not import why_not
 from mosha.core.status import GroupLine, GroupState
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import Wish
-from tests.core.story import TIMING, G, Story, hactl, report
-from tests.core.test_candidacy import due, says, state
+from tests.core.story import TIMING, G, Story, hactl, report, says
+from tests.core.test_candidacy import due, state
 
 BIG = Wish("big", "start", weight=3)
 RUNS = GroupLine("start", GroupState.DONE)

@@ -28,9 +28,8 @@ from tests.core.owner import (
     planned,
     record,
     running,
-    says,
 )
-from tests.core.story import INC, G, Story, hactl, one_of_three, report, status
+from tests.core.story import INC, G, Story, hactl, one_of_three, report, says, status
 
 ELSEWHERE = Wish(G, "start", only=(2, 3))
 """A group that node 1 never claims itself: it only votes."""

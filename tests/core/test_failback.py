@@ -11,8 +11,8 @@ from mosha.core.cluster.candidacy import better_home
 from mosha.core.explain.why_not import why_not
 from mosha.core.status import TableVersion
 from mosha.core.tables import Wish
-from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three
-from tests.core.test_candidacy import UNABLE, says, state
+from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three, says
+from tests.core.test_candidacy import UNABLE, state
 
 T = TIMING.timeout_s
 HOME = Wish(G, "start", prefer=(2,), failback=True)

@@ -15,8 +15,8 @@ from mosha.core.explain.why import why
 from mosha.core.explain.why_not import why_not
 from mosha.core.status import GaveWay, GroupLine, GroupState, NodeState
 from mosha.core.tables import STOP_LEVEL, Wish
-from tests.core.story import TIMING, Story
-from tests.core.test_candidacy import says, state
+from tests.core.story import TIMING, Story, says
+from tests.core.test_candidacy import state
 from tests.core.test_capacity import crowd, told
 
 T = TIMING.timeout_s

@@ -8,8 +8,8 @@ from mosha.core.cluster.node import Node
 from mosha.core.status import GroupState, Status
 from mosha.core.tables import STOP_LEVEL
 from mosha.core.tell import Tell
-from tests.core.owner import D, L, at, brain, record, running, says
-from tests.core.story import G, Story, report
+from tests.core.owner import D, L, at, brain, record, running
+from tests.core.story import G, Story, report, says
 
 
 def told(story: Story) -> Tell | None:

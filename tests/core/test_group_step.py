@@ -18,20 +18,8 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.core.tables import Hactl, Wish
-from tests.core.owner import (
-    PLAN_LIMIT_S,
-    L,
-    T,
-    at,
-    backs,
-    brain,
-    claims,
-    planned,
-    record,
-    running,
-    says,
-)
-from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three
+from tests.core.owner import PLAN_LIMIT_S, L, T, at, backs, brain, claims, planned, record, running
+from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three, says
 
 # --- the life that follows (H5) --------------------------------------------------------------
 

@@ -6,8 +6,8 @@ from mosha.core.explain.homes import Arrival, Home, follow
 from mosha.core.explain.transitions import snapshot
 from mosha.core.status import GroupLine, GroupState
 from mosha.core.tables import Wish
-from tests.core.story import TIMING, G, Story, hactl, one_of_three, report
-from tests.core.test_verdicts import at, says, state
+from tests.core.story import TIMING, G, Story, hactl, one_of_three, report, says
+from tests.core.test_verdicts import at, state
 
 
 class Follower:

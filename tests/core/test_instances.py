@@ -18,8 +18,8 @@ from mosha.core.status import Grade, GroupLine, GroupState, Stamp, Status, Term,
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import Hactl, Wish
 from mosha.errors import BugError
-from tests.core.owner import T, says
-from tests.core.story import INC, G, Story, hactl, status
+from tests.core.owner import T
+from tests.core.story import INC, G, Story, hactl, says, status
 
 EVERYWHERE = hactl(Wish(G, "start", on_all=True))
 ONCE = hactl(Wish(G, "start"))

@@ -11,18 +11,8 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.core.tables import Wish
-from tests.core.owner import (
-    D,
-    L,
-    T,
-    backs,
-    brain,
-    planned,
-    record,
-    running,
-    says,
-)
-from tests.core.story import INC, G, Story, hactl, one_of_three, report, status
+from tests.core.owner import D, L, T, backs, brain, planned, record, running
+from tests.core.story import INC, G, Story, hactl, one_of_three, report, says, status
 
 # --- C3, C4: the grant and the lease -------------------------------------------------------
 

@@ -17,8 +17,8 @@ from mosha.core.explain.why import why
 from mosha.core.explain.why_not import why_not
 from mosha.core.status import Grade, GroupLine, GroupState, NodeState, Receipt, Vote
 from mosha.core.tables import Wish
-from tests.core.story import INC, G, Story, alone_again, hactl, one_of_three
-from tests.core.test_verdicts import SEE_THE_SHOTS, STOP, T, at, heard, only_3_is_stale, says, state
+from tests.core.story import INC, G, Story, alone_again, hactl, one_of_three, says
+from tests.core.test_verdicts import SEE_THE_SHOTS, STOP, T, at, heard, only_3_is_stale, state
 
 RAN = {G: 4}
 FOR_3 = {G: Vote(4, 3, INC, 2)}

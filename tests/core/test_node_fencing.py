@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -19,28 +18,15 @@ from mosha.core.status import (
     Grade,
     NodeState,
     Receipt,
-    Stamp,
-    Status,
     Vote,
 )
 from mosha.core.tables import Wish
-from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three, status
+from tests.core.owner import brain, events
+from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three, says, status
 
 T, L, D = TIMING.timeout_s, TIMING.lease_s, TIMING.stop_budget_s
 GRACE_S = TIMING.start_grace_s
 CONFIRMED = Receipt(INC, OPERATOR, Grade.OPERATOR_SAID_SO)
-
-
-def brain(story: Story) -> Node:
-    return story.nodes[1]
-
-
-def says(node: int, seq: int, **more: Any) -> Status:
-    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
-
-
-def events(story: Story) -> list[str]:
-    return [note.event for note in brain(story).take_notes()]
 
 
 # --- fencing ------------------------------------------------------------------------------

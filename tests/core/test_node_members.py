@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from mosha.core.cluster.node import Node
 from mosha.core.cluster.quorum import Policy, QuorumState
 from mosha.core.status import (
     Receipt,
     Stamp,
-    Status,
     Vote,
 )
 from mosha.core.tables import Wish
-from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three, status
+from tests.core.owner import brain, events
+from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three, says, status
 
 T, L, D = TIMING.timeout_s, TIMING.lease_s, TIMING.stop_budget_s
 GRACE_S = TIMING.start_grace_s
-
-
-def brain(story: Story) -> Node:
-    return story.nodes[1]
-
-
-def says(node: int, seq: int, **more: Any) -> Status:
-    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
-
-
-def events(story: Story) -> list[str]:
-    return [note.event for note in brain(story).take_notes()]
 
 
 # --- incarnations -------------------------------------------------------------------------

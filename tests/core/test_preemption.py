@@ -17,8 +17,8 @@ from mosha.core.cluster.state import LogRecord
 from mosha.core.explain.verdicts import judge
 from mosha.core.status import GroupLine, GroupState, Status, Vote
 from mosha.core.tables import Wish
-from tests.core.story import INC, TIMING, Story, hactl
-from tests.core.test_candidacy import says, state
+from tests.core.story import INC, TIMING, Story, hactl, says
+from tests.core.test_candidacy import state
 from tests.core.test_capacity import RUNS, crowd, homes, told
 
 T = TIMING.timeout_s

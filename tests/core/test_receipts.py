@@ -8,8 +8,8 @@ from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.peers import Standing
 from mosha.core.status import Grade, GroupState, Receipt, Vote
-from tests.core.owner import T, at, brain, causes, record, says
-from tests.core.story import INC, G, Story, one_of_three, status
+from tests.core.owner import T, at, brain, causes, record
+from tests.core.story import INC, G, Story, one_of_three, says, status
 
 CLAIM = {"claims": {G: 5}, "groups": at("start")}
 DEAD = {3: Receipt(INC, "operator")}

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from mosha.core.cluster.ballot import Ballot
 from mosha.core.status import GroupLine, GroupState, Receipt, Stamp, Status, Term, Vote
 from mosha.core.tables import Wish
-from tests.core.reborn import FORMER, VOTE, T, born, brain, echoes, record
+from tests.core.owner import brain
+from tests.core.reborn import FORMER, VOTE, T, born, echoes, record
 from tests.core.story import INC, G, Story, hactl, status
 
 # --- V4 ------------------------------------------------------------------------------------

@@ -17,17 +17,13 @@ from mosha.core.cluster.node import Node
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import Asked, Hold, PendingReceipt
 from mosha.core.explain.why_not import why_not
-from mosha.core.status import Disarm, Grade, NodeState, Receipt, ShotLine, Stamp, Status
-from tests.core.story import INC, TIMING, G, Story, status
+from mosha.core.status import Disarm, Grade, NodeState, Receipt, ShotLine, Stamp
+from tests.core.story import INC, TIMING, G, Story, says
 
 T = TIMING.timeout_s
 FIVE = (1, 2, 3, 4, 5)
 RULES = FencingRules(required=True)
 STEP_S = TIMING.heartbeat_s * shots.WITNESS_STEP
-
-
-def says(node: int, seq: int, **more: Any) -> Status:
-    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
 
 
 def silent(*nodes: int, of: tuple[int, ...] = FIVE) -> Story:

@@ -29,8 +29,8 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.errors import UsageError
-from tests.core.story import INC, TIMING, G, Story, hactl
-from tests.core.test_restraint import RULES, T, missed, one, says, silent, victims
+from tests.core.story import INC, TIMING, G, Story, hactl, says
+from tests.core.test_restraint import RULES, T, missed, one, silent, victims
 from tests.core.test_verdicts import at
 
 NOT_FENCED = "node 5 is stale, may still run it and is not fenced"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -16,9 +15,9 @@ from mosha.core.cluster.node import Node
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import Hold
 from mosha.core.self_fencing import fence_after_s
-from mosha.core.status import Grade, GroupState, ShotLine, Stamp, Status, Unended
+from mosha.core.status import Grade, GroupState, ShotLine, Stamp, Unended
 from mosha.core.tables import STOP_LEVEL
-from tests.core.story import INC, TIMING, G, Story, one_of_three, report, status
+from tests.core.story import INC, TIMING, G, Story, one_of_three, report, says
 
 T, GRACE_S = TIMING.timeout_s, TIMING.start_grace_s
 RULES = FencingRules(required=True, ask_for_shots=True)
@@ -26,10 +25,6 @@ FIVE = (1, 2, 3, 4, 5)
 STUCK = {G: Unended(shot_requests.FAILED, asks=True)}
 HELD = {G: Unended(shot_requests.FAILED)}
 PROOF = Grade.OFF_CONFIRMED
-
-
-def says(node: int, seq: int, **more: Any) -> Status:
-    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
 
 
 def asked_by(*asking: int, of: tuple[int, ...] = FIVE, after_s: float = GRACE_S + T) -> Story:

@@ -26,8 +26,8 @@ from mosha.core.status import (
     Trouble,
     TroubleKind,
 )
-from tests.core.story import INC, G, Story, alone_again, one_of_three
-from tests.core.test_verdicts import at, only_3_is_stale, says, state, without_quorum
+from tests.core.story import INC, G, Story, alone_again, one_of_three, says
+from tests.core.test_verdicts import at, only_3_is_stale, state, without_quorum
 
 
 def changes(story: Story, change: object) -> list[Transition]:

@@ -26,7 +26,6 @@ from mosha.core.status import (
     GroupState,
     NodeState,
     Receipt,
-    Stamp,
     Status,
     Trouble,
     TroubleKind,
@@ -34,7 +33,18 @@ from mosha.core.status import (
 )
 from mosha.core.supervision.entries import BEING_RESTARTED
 from mosha.core.tables import Wish
-from tests.core.story import INC, TIMING, G, Story, alone_again, hactl, one_of_three, report, status
+from tests.core.story import (
+    INC,
+    TIMING,
+    G,
+    Story,
+    alone_again,
+    hactl,
+    one_of_three,
+    report,
+    says,
+    status,
+)
 
 T = TIMING.timeout_s
 REQUIRED = FencingRules(required=True)
@@ -43,10 +53,6 @@ SEE_THE_SHOTS = (
     "see the shots of node 2 (mosha status there); "
     "if you are sure that node 3 is off: mosha confirm 3"
 )
-
-
-def says(node: int, seq: int = 2, **more: Any) -> Status:
-    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
 
 
 def at(level: str, state: GroupState = GroupState.DONE) -> dict[str, GroupLine]:

@@ -14,15 +14,8 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.core.tables import Wish
-from tests.core.owner import (
-    T,
-    at,
-    brain,
-    causes,
-    record,
-    says,
-)
-from tests.core.story import INC, G, Story, one_of_three, report
+from tests.core.owner import T, at, brain, causes, record
+from tests.core.story import INC, G, Story, one_of_three, report, says
 
 ELSEWHERE = Wish(G, "start", only=(2, 3))
 """A group that node 1 never claims itself: it only votes."""

@@ -21,7 +21,7 @@ from mosha.core.explain.why_not import why_not
 from mosha.core.ladder import move_after
 from mosha.core.status import Ban, Grade, NodeState, Receipt, TableVersion, Vote
 from mosha.core.tables import Wish
-from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three
+from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three, says
 from tests.core.test_verdicts import (
     REQUIRED,
     SITUATIONS,
@@ -32,7 +32,6 @@ from tests.core.test_verdicts import (
     heard,
     just_started,
     only_3_is_stale,
-    says,
     silent_alone,
     stale_owner,
     state,

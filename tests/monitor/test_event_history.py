@@ -17,8 +17,8 @@ from mosha.formats.explanation import explanation_schema, parse_explanation
 from mosha.monitor import event_history
 from mosha.monitor.event_file import HISTORY_FILE, EventFile
 from mosha.monitor.event_history import EventHistory
-from tests.core.story import G, one_of_three
-from tests.core.test_verdicts import at, says, state
+from tests.core.story import G, one_of_three, says
+from tests.core.test_verdicts import at, state
 from tests.monitor.house import House, at_home
 from tests.waiting import until
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
@@ -22,6 +23,7 @@ from mosha.monitor import fence_callable
 from mosha.monitor.fence_callable import Stomith
 from mosha.monitor.fence_outcome import ShotOutcome, one_line
 from mosha.monitor.fencing import shoot
+from tests.leftovers import all_pids
 from tests.monitor.trouble import no_descriptor_to_be_had, no_thread_to_be_had
 from tests.waiting import until
 
@@ -187,15 +189,13 @@ async def test_a_command_that_hangs_is_killed_with_its_whole_session(
     await until(lambda: not sleepers(tmp_path))
 
 
-def sleepers(directory: Path) -> list[str]:
+def sleepers(directory: Path) -> list[int]:
     """Return the processes that have a directory as their home."""
     found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdecimal() and (entry / "cwd").readlink() == directory.resolve():
-                found.append(entry.name)
-        except OSError:
-            continue
+    for pid in all_pids():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/cwd").readlink() == directory.resolve():
+                found.append(pid)
     return found
 
 

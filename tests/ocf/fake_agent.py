@@ -17,7 +17,7 @@ from typing import Self
 
 from mosha.core.agent_exits import TURN_VARIABLE
 from mosha.host.programs import PACKAGES, command_of
-from tests.leftovers import read_process
+from tests.leftovers import all_pids, read_process
 from tests.waiting import LIMIT_S, wait_until
 
 MARK = "MOSHA_OCF_TEST"
@@ -109,7 +109,7 @@ class FakeAgent:
     def processes(self, having: str = MARK) -> list[int]:
         """Return all live processes of the agent and of its wrapper, or those with a variable."""
         found = []
-        for pid in (int(it.name) for it in Path("/proc").iterdir() if it.name.isdigit()):
+        for pid in all_pids():
             seen = read_process(pid)
             if seen is not None and seen[0].get(MARK) == str(self.directory) and having in seen[0]:
                 found.append(pid)

@@ -21,13 +21,13 @@ from tests.systemd.machine import Machine, base_tree
 from tests.systemd.node import DIRECTORY, LIMIT_S, MONITOR, Node
 from tests.waiting import wait_until
 from tests.web.gaps import Answer
+from tests.web.keepalived import keepalived_conf
 from tests.web.network import FLOATING, INTERFACE, CannotRunError, Network
 from tests.web.observers import Observers
 
 NGINX, KEEPALIVED = "nginx.service", "keepalived.service"
 GROUP = "web"
 TIMEOUT_S = 10.0
-ADVERT_S = 0.5
 ASK = "curl -fsS http://127.0.0.1/"
 
 CLTAB = f"""\
@@ -42,36 +42,6 @@ user www-data;
 pid /run/nginx.pid;
 events {{}}
 http {{ access_log off; server {{ listen 80; location / {{ return 200 "{number}\\n"; }} }} }}
-"""
-
-KEEPALIVED_CONF = """\
-global_defs {{
-    router_id node{number}
-    vrrp_version 3
-    script_user root
-    enable_script_security
-}}
-vrrp_script nginx {{
-    script "/usr/bin/{ask}"
-    interval 1
-    timeout 1
-    fall 2
-    rise 1
-}}
-vrrp_instance web {{
-    state BACKUP
-    nopreempt
-    interface {interface}
-    virtual_router_id 51
-    priority {priority}
-    advert_int {advert_s}
-    virtual_ipaddress {{
-        {floating}/24 dev {interface}
-    }}
-    track_script {{
-        nginx
-    }}
-}}
 """
 
 
@@ -163,8 +133,7 @@ class KeepalivedSite(WebSite):
         """Start nginx, keepalived and the client; return when the page is there."""
         for number, machine in self.machines.items():
             programs.put(machine.root, programs.KEEPALIVED, programs.KEEPALIVED_UNIT)
-            words = {"advert_s": ADVERT_S, "floating": FLOATING, "interface": INTERFACE}
-            text = KEEPALIVED_CONF.format(number=number, priority=100 + number, ask=ASK, **words)
+            text = keepalived_conf(number, script=f"/usr/bin/{ASK}", fall=2)
             machine.write("/etc/keepalived/keepalived.conf", text)
             machine.write("/etc/default/keepalived", "DAEMON_ARGS=--vrrp\n")
             drop_in = "[Service]\nRestart=on-failure\n"

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from mosha.host import proc
 from tests.waiting import wait_until
 from tests.web.gaps import Answer
 from tests.web.network import (
@@ -41,9 +42,10 @@ global_defs {{
     enable_script_security
 }}
 vrrp_script nginx {{
-    script "{directory}/check"
+    script "{script}"
     interval 1
-    fall 1
+    timeout 1
+    fall {fall}
     rise 1
 }}
 vrrp_instance web {{
@@ -61,6 +63,22 @@ vrrp_instance web {{
     }}
 }}
 """
+
+
+def keepalived_conf(number: int, *, script: str, fall: int) -> str:
+    """Return the configuration of a node whose script says whether nginx works there.
+
+    `fall`: it has to say no so often, once a second.
+    """
+    return CONFIG.format(
+        number=number,
+        priority=100 + number,
+        script=script,
+        fall=fall,
+        advert_s=ADVERT_S,
+        floating=FLOATING,
+        interface=INTERFACE,
+    )
 
 
 class KeepalivedSite:
@@ -105,9 +123,7 @@ class KeepalivedSite:
         check = directory / "check"
         check.write_text(f'#!/bin/sh\nread pid < {directory}/nginx.pid && kill -0 "$pid"\n')
         check.chmod(0o755)
-        words = {"advert_s": ADVERT_S, "floating": FLOATING, "interface": INTERFACE}
-        config = CONFIG.format(number=number, directory=directory, priority=100 + number, **words)
-        (directory / "conf").write_text(config)
+        (directory / "conf").write_text(keepalived_conf(number, script=str(check), fall=1))
 
     def _end_processes(self) -> None:
         for host in self.network.hosts.values():
@@ -158,8 +174,7 @@ class KeepalivedSite:
     def daemon(self, number: int) -> list[int]:
         """Return the processes of keepalived on a node, the parent first."""
         parent = self._daemons[number].pid
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")
-        return [parent, *map(int, children.split())]
+        return [parent, *(proc.children_of(parent) or ())]
 
     def signal_daemon(self, number: int, what: signal.Signals) -> None:
         """Signal all of keepalived on a node."""

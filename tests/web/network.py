@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from tests.leftovers import all_pids
 from tests.waiting import wait_until
 
 FLOATING = "192.0.2.80"
@@ -111,8 +112,7 @@ class Host:
     def processes(self) -> list[int]:
         """Return all processes in the namespace but its holder."""
         inode = _namespace(self.holder.pid)
-        pids = (int(entry.name) for entry in os.scandir("/proc") if entry.name.isdecimal())
-        return [pid for pid in pids if pid != self.holder.pid and _namespace(pid) == inode]
+        return [pid for pid in all_pids() if pid != self.holder.pid and _namespace(pid) == inode]
 
     def kill(self, spared: set[int]) -> None:
         """SIGKILL all processes in the namespace but `spared`, until none is left."""
