@@ -10,7 +10,7 @@ from mosha.core.cluster.events import FailureReported, OrderGiven
 from mosha.core.cluster.standby import on_standby
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain import reasons, unanswered
-from mosha.core.explain.addressees import concerned, unreached
+from mosha.core.explain.addressees import concerned, stops_again, unreached
 from mosha.core.explain.verdicts import sightings
 from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import EntryAnswer, EntryVerb, Order, Verb
@@ -28,6 +28,10 @@ DONE = {
     Verb.STANDBY: "node {nodes} is on standby: its groups leave it, and it votes",
     Verb.UNSTANDBY: "node {nodes} takes groups again",
 }
+STOPS_AGAIN = (
+    "the stop of {group} that failed runs again on node {nodes}, and is forgotten if it succeeds;"
+    " whether it has: mosha why {group}"
+)
 ALREADY = {
     Verb.CLEANUP: "nothing of {group} is known here to have failed on node {nodes}; what had is"
     " forgotten",
@@ -68,10 +72,9 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
     _check_names(state, order)
     now = boottime()
     nodes = concerned(state, order, now)
-    words = ALREADY if _is_so_already(state, order, nodes) else DONE
+    text = _reply(state, order, nodes)
     monitor.report_event(OrderGiven(order))
     number = state.order_number
-    text = words[Verb(order.verb)].format(group=order.group, nodes=", ".join(map(str, nodes)))
     text += unreached(state, order, nodes)
     if order.verb == Verb.UNSTANDBY and (left_s := probation.on_probation(state, order.node, now)):
         text += f", but none until its probation ends, in {probation.left_text(left_s)}"
@@ -103,6 +106,18 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
         f"node {late} has not obeyed within {limit_s:g} s: it does not hear this node, or its "
         "version of mosha does not support orders"
     )
+
+
+def _reply(state: MonitorState, order: Order, nodes: frozenset[int]) -> str:
+    """Return what an order does that is given now."""
+    words = ALREADY if _is_so_already(state, order, nodes) else DONE
+    again, text = stops_again(state, order, nodes), words[Verb(order.verb)]
+    rest = nodes - again if again else nodes
+    told = [text.format(group=order.group, nodes=", ".join(map(str, sorted(rest))))] if rest else []
+    if again:
+        where = ", ".join(map(str, sorted(again)))
+        told.insert(0, STOPS_AGAIN.format(group=order.group, nodes=where))
+    return "; ".join(told)
 
 
 async def give_to_entry(monitor: Monitor, request: OrderEntry) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from mosha.core.cluster import orders
 from mosha.core.explain import unanswered
-from mosha.core.explain.addressees import concerned, unreached
+from mosha.core.explain.addressees import concerned, stops_again, unreached
 from mosha.core.status import Ban, GroupLine, GroupState, Order, Verb
 from mosha.core.tables import Wish
 from mosha.errors import UsageError
@@ -110,6 +110,17 @@ def test_a_cleanup_of_all_nodes_names_those_that_it_does_not_reach() -> None:
     )
     assert unreached(state(story), Order(Verb.CLEANUP, G, 2), frozenset({2})) == ""
     assert unreached(state(story), Order(Verb.MOVE, G, 2), reached) == ""
+
+
+def test_a_cleanup_runs_a_stop_again_unless_another_node_has_claimed_the_group_since() -> None:
+    failed = {G: GroupLine("stop", GroupState.FAILED)}
+    story = heard(Wish(G, "start"), says(2, claims={G: 4}, groups=failed), says(3))
+    order, nodes = Order(Verb.CLEANUP, G), frozenset({1, 2, 3})
+    assert stops_again(state(story), order, nodes) == {2}
+    assert stops_again(state(story), Order(Verb.MOVE, G), nodes) == frozenset()
+    assert stops_again(state(story), order, frozenset({3})) == frozenset()
+    story.hear(1, says(3, 9, claims={G: 5}))
+    assert stops_again(state(story), order, nodes) == frozenset()
 
 
 def test_an_order_concerns_the_nodes_where_the_group_runs() -> None:

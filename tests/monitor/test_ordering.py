@@ -140,6 +140,33 @@ async def test_an_order_for_the_failures_of_one_node_or_all_says_whether_there_w
     )
 
 
+STOP_FAILED = GroupLine("stop", GroupState.FAILED)
+RUNS_AGAIN = (
+    "the stop of g that failed runs again on node 2, and is forgotten if it succeeds; whether it"
+    " has: mosha why g"
+)
+
+
+@pytest.mark.parametrize(
+    ("claims", "node", "told"),
+    [
+        ({"g": 4}, 2, RUNS_AGAIN),
+        ({"g": 4}, 0, f"{RUNS_AGAIN}; what failed of g is forgotten on node 1; not reached: "),
+        ({}, 2, "what failed of g is forgotten on node 2"),
+    ],
+)
+async def test_a_stop_that_failed_is_forgotten_only_if_it_succeeds_now(
+    monitor: Monitor, claims: dict[str, int], node: int, told: str
+) -> None:
+    """Without the claim under which it failed nothing is run."""
+    state = monitor.node.state
+    hear(monitor, status(2, 2, claims=claims, groups={"g": STOP_FAILED}))
+    task = await given(monitor, GiveOrder(Verb.CLEANUP, "g", node))
+    obeyed = {1: Stamp(state.inc, state.order_number)}
+    hear(monitor, status(2, 3, claims=claims, groups={"g": STOP_FAILED}, obeyed=obeyed))
+    assert (await end_of(task)).startswith(told)
+
+
 async def test_whether_a_node_is_on_standby_is_asked_of_that_node(monitor: Monitor) -> None:
     state = monitor.node.state
     orders.stand_by(state, on=True)

@@ -23,8 +23,9 @@ def command(config: str | None, *, as_json: bool, group: str, node: int | None) 
     Forgets the failures and moves that on-failure= counts, and lifts the bans of GROUP, on NODE or
     on all nodes, and the pauses after a failback that failed (failback=yes). A group that was
     stopped for good starts again. Where its `stop` entries failed, its `plan` and `stop` are run
-    again. First repair what failed: if it fails again, it is banned again. Nodes that are not heard
-    do not get the order; the answer names them.
+    again; if they fail again nothing is forgotten, and `mosha why GROUP` says so. First repair what
+    failed: if it fails again, it is banned again. Nodes that are not heard do not get the order;
+    the answer names them.
 
     Examples:
         mosha cleanup web

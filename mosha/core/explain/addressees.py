@@ -110,6 +110,25 @@ def unreached(state: MonitorState, order: Order, nodes: frozenset[int]) -> str:
     return f"{text}; when they are heard again: mosha cleanup {order.group}"
 
 
+def stops_again(state: MonitorState, order: Order, nodes: frozenset[int]) -> frozenset[int]:
+    """Return the nodes on which a cleanup runs a stop again that has failed.
+
+    Where the claim was overtaken it forgets the failure, and runs nothing.
+    """
+    if order.verb != Verb.CLEANUP:
+        return frozenset()
+    return frozenset(node for node in nodes if _stops_again(state, order.group, node))
+
+
+def _stops_again(state: MonitorState, group: str, node: int) -> bool:
+    meant = rivals.at(state, group, node)
+    status = state.view.peer(node).status
+    claims = status.claims if status is not None else {}
+    claim = state.record(meant).claim if node == state.me else claims.get(meant)
+    overtaken = claim is None or state.view.terms.get(meant, 0) > claim
+    return stop_has_failed(state, meant, node) and not overtaken
+
+
 def places(state: MonitorState, group: str, *, level: str = "") -> list[int]:
     """Return the nodes on which a group is, according to current statuses.
 
