@@ -498,6 +498,52 @@ def test_a_group_whose_clinit_is_silent_is_not_told_to_be_well() -> None:
     )
 
 
+def test_a_clinit_that_is_silent_says_nothing_of_a_group_that_is_elsewhere() -> None:
+    story = heard(START, says(2, claims={G: 4}, groups=at("start")))
+    story.nodes[1].clinit_lost()
+    assert judge(state(story), G, story.now) == GroupVerdict(ok=True)
+
+
+def test_a_stop_that_has_failed_is_told_before_that_it_is_stopped_for_good() -> None:
+    owner, voter = failed_stop()
+    story = heard(START, replace(owner, exhausted={G: "failed 4 times"}), voter)
+    assert judge(state(story), G, story.now).why.startswith("its stop entries failed on node 2")
+    done = replace(owner, groups=at("stop"), exhausted={G: "failed 4 times"})
+    story = heard(START, done, voter)
+    assert judge(state(story), G, story.now).why == "stopped for good on node 2: failed 4 times"
+
+
+def test_a_vote_for_a_node_that_is_heard_is_not_said_to_be_for_one_that_is_not() -> None:
+    story = heard(START, says(2), says(3))
+    record = state(story).record(G)
+    record.ballot = replace(record.ballot, vote=Vote(4, 2, INC, 2))
+    assert judge(state(story), G, story.now).why == "waiting for a claim by node 1, 2, 3"
+
+
+def test_a_group_that_is_stopped_and_has_left_something_is_not_as_wanted() -> None:
+    wrong = {(G, "disk"): Trouble("disk", TroubleKind.FAILED, text="stop: exit 1 (error)")}
+    story = heard(STOP, says(2, groups=at("stop"), troubles=wrong))
+    found = judge(state(story), G, story.now)
+    assert (found.ok, found.kind) == (False, ProblemKind.ENTRY)
+    assert found.why.startswith("stopped on node 2, but entry disk failed")
+    assert found.next.endswith("then: mosha cleanup g")
+
+
+@pytest.mark.parametrize(
+    ("term", "voters", "votes"), [(4, (2, 3), 2), (4, (2,), 2), (3, (2,), 1), (4, (), 1)]
+)
+def test_the_votes_of_a_plan_are_those_for_its_term_and_no_more_than_are_needed(
+    term: int, voters: tuple[int, ...], votes: int
+) -> None:
+    """Of this node, which votes for node 2 in that term, and of the others that vote."""
+    voted = {G: Vote(4, 2, INC, 2)}
+    plan = says(2, claims={G: 4}, groups=at("plan"), votes=voted if 2 in voters else {})
+    story = heard(START, plan, says(3, votes=voted if 3 in voters else {}))
+    record = state(story).record(G)
+    record.ballot = replace(record.ballot, vote=Vote(term, 2, INC, 2))
+    assert judge(state(story), G, story.now).why == f"planned on node 2: {votes} of 2 votes"
+
+
 def test_everything_that_any_status_says_of_a_group_is_listed_with_its_worth() -> None:
     story = one_of_three()
     story.step(1)
