@@ -256,3 +256,12 @@ def test_a_stop_that_failed_stands_in_nobodys_way_once_its_lease_is_over(
     if elsewhere:
         effect = "it forgets the failure, and runs nothing"
     assert found.next == BY_HAND.format(effect=effect)
+
+
+def test_no_other_node_runs_what_this_one_has_a_lease_for() -> None:
+    story = stale_owner(required=True)
+    found = may_run(state(story), G)
+    assert found is not None
+    assert found.nodes == (3,)
+    state(story).record(G).granted = True
+    assert may_run(state(story), G) is None
