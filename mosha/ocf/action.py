@@ -1,9 +1,10 @@
 """One action of an agent: run with a time limit that kills all that it has started.
 
-The agent gets one argument, the action, and a process group of its own. It stays in the session of
-its caller: a supervisor that finds the caller dead ends what runs in that session, so that no
-action runs beside one of the next caller. What a start leaves behind, the service, outlives the
-action unless that is killed.
+The agent gets one argument, the action, and a process group of its own. What a start leaves behind,
+the service, outlives the action unless that is killed. So a start has a session of its own. Every
+other action stays in the session of its caller: a supervisor that finds the caller dead ends what
+runs in that session, the action and not the service. Of a caller that dies before its start is over
+it ends all. So no action runs beside one of the next caller.
 
 Part of the wrapper: it imports next to nothing.
 """
@@ -24,12 +25,17 @@ from mosha.ocf.results import ERR_INSTALLED
 TYPE_CHECKING = False  # as in typing, which the wrapper does not import
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from mosha.ocf.environment import Resource
     from mosha.ocf.signals import Signals
 
+START = "start"
 META_DATA = "meta-data"
 REASON_MAX_CHARS = 500
+
+_OWN_GROUP: dict[str, Any] = {"setpgroup": 0}
+_OWN_SESSION: dict[str, Any] = {"setsid": True}  # and so a process group
 
 _RESET = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP)
 
@@ -191,7 +197,7 @@ def _spawn(
             (os.POSIX_SPAWN_DUP2, stdout.writer, 1),
             (os.POSIX_SPAWN_DUP2, stderr.writer, 2),
         ],
-        setpgroup=0,
+        **(_OWN_SESSION if words[1] == START else _OWN_GROUP),
         setsigmask=(),
         setsigdef=_RESET,
     )

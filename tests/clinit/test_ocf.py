@@ -226,24 +226,53 @@ def test_a_degraded_service_is_reported_until_a_monitor_finds_it_well(
     assert troubles(d.group().entries, "1", GroupState.DONE, None, boottime()) == ()
 
 
-def test_a_killed_wrapper_is_followed_by_one_that_stops_first(
+def test_a_killed_wrapper_is_followed_by_one_that_stops_its_service_first(
     agent: FakeAgent, start_in: Start
 ) -> None:
-    agent.hook("start", "setsid true")
+    agent.hook("stop", "runs && touch alive-at-stop")
     d = start_in(TABLE)
     d.tell("g", "1")
     d.wait_for("1 DONE")
     os.kill(d.entry("a").pid, signal.SIGKILL)
     wait_until(lambda: verbs(agent).count("start") == 2)
     wait_until(lambda: d.entry("a").ready)
-    assert verbs(agent)[:2] == ["monitor", "start"]
-    assert verbs(agent)[2] == "monitor"
+    assert verbs(agent) == ["monitor", "start", "monitor", "stop", "start"]
+    assert (agent.directory / "alive-at-stop").exists()
 
 
-def test_what_no_wrapper_can_stop_is_killed_and_nothing_beside_it(
+def test_a_start_whose_wrapper_is_killed_is_gone_before_the_next_one(
     agent: FakeAgent, start_in: Start
 ) -> None:
-    agent.hook("start", "setsid sleep 1000 >/dev/null 2>&1 & echo $! >service; exit 0")
+    agent.hook("start", "test -e first || { echo $$ >first; sleep 1000; }")
+    agent.hook("monitor", "test -e first && kill -0 $(cat first) && touch both")
+    d = start_in(TABLE)
+    d.tell("g", "1")
+    wait_until((agent.directory / "first").exists)
+    os.kill(d.entry("a").pid, signal.SIGKILL)
+    d.wait_for("1 DONE")
+    assert verbs(agent) == ["monitor", "start", "monitor", "start"]
+    assert not (agent.directory / "both").exists()
+
+
+def test_a_monitor_whose_wrapper_is_killed_is_gone_before_the_next_one(
+    agent: FakeAgent, start_in: Start
+) -> None:
+    d = start_in(TABLE.replace("interval=1h", "interval=1s"))
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    agent.hook("monitor", "test -e first || { echo $$ >first; exec sleep 1000; }")
+    agent.hook("stop", "kill -0 $(cat first) && touch both")
+    wait_until((agent.directory / "first").exists)
+    os.kill(d.entry("a").pid, signal.SIGKILL)
+    wait_until(lambda: verbs(agent).count("start") == 2)
+    wait_until(lambda: d.entry("a").ready)
+    assert verbs(agent)[-3:] == ["monitor", "stop", "start"]
+    assert not (agent.directory / "both").exists()
+
+
+def test_what_no_wrapper_can_stop_is_killed_before_the_next_probe(
+    agent: FakeAgent, start_in: Start
+) -> None:
     agent.hook("stop", "runs && fail 1 'it does not answer'")
     d = start_in(TABLE)
     d.tell("g", "1")
@@ -253,9 +282,7 @@ def test_what_no_wrapper_can_stop_is_killed_and_nothing_beside_it(
     os.kill(d.entry("a").pid, signal.SIGKILL)
     wait_until(lambda: verbs(agent).count("start") == 2)
     wait_until(lambda: d.entry("a").ready)
-    # The agent's stop is tried, unless the level has been cleared of it before that.
-    assert verbs(agent)[:3] == ["monitor", "start", "monitor"]
-    assert verbs(agent)[-1] == "start"
+    assert verbs(agent) == ["monitor", "start", "monitor", "stop", "monitor", "start"]
     assert agent.service() != frozen
     wait_until(lambda: not Path(f"/proc/{frozen}").exists())
     d.wait_for("1 DONE")

@@ -22,6 +22,7 @@ from mosha.core.supervision.process_events import (
     Emptied,
     Exit,
     Exited,
+    Failing,
     KillAsked,
     Scope,
     Signal,
@@ -219,6 +220,20 @@ def test_what_an_agent_could_not_stop_is_ended_before_it_is_started_again() -> N
     assert (process.state, process.lost) == (ProcessState.WAITING, True)
     process, _ = advance(process, Started(2), late_s + 0.2, LIMITS)
     assert not process.unstopped
+
+
+def test_what_may_run_of_a_start_whose_wrapper_was_killed_is_ended_before_the_next_one() -> None:
+    process, _ = advance(new_process(entry(AGENT)), Started(1), 100.0, LIMITS)
+    process, _ = advance(process, Spawned(1, 7), 100.0, LIMITS)
+    process, effects = advance(process, Exited(1, Exit(-9), elsewhere=True), 200.0, LIMITS)
+    assert process.state is ProcessState.CLEARING
+    assert effects[0] == Signal(process.entry, 1, "TERM", Scope.ENTRY)
+
+
+def test_what_a_failed_agent_has_left_is_not_ended_with_a_wrapper_that_waits_to_stop_it() -> None:
+    process, _ = advance(started(), Failing(1), 150.0, LIMITS)
+    process, effects = advance(process, Exited(1, Exit(-9), elsewhere=True), 200.0, LIMITS)
+    assert (process.state, effects) == (ProcessState.WAITING, ())
 
 
 @pytest.mark.parametrize("code", [1, -9])

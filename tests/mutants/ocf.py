@@ -16,6 +16,14 @@ OCF: tuple[ShellMutant, ...] = (
         f"{WRAPPER}test_what_the_probe_finds_running_is_stopped_and_started_anew",
     ),
     M(
+        "a service is not in the session of its wrapper",
+        "ocf/action.py",
+        "_OWN_SESSION if words[1] == START",
+        "_OWN_GROUP if words[1] == START",
+        "clinit/test_ocf.py::"
+        "test_a_killed_wrapper_is_followed_by_one_that_stops_its_service_first[session]",
+    ),
+    M(
         "what has failed is stopped before it is started again",
         "ocf/wrapper.py",
         "        stopped = self._try_to_stop()\n        _end_rest()\n",

@@ -95,6 +95,33 @@ ENTRIES: tuple[Mutant, ...] = (
         "test_what_an_agent_could_not_stop_is_ended_before_it_is_started_again",
     ),
     Mutant(
+        "a start whose wrapper was killed goes on beside the next one",
+        "C3",
+        "mosha.core.supervision.failures",
+        "(code == STOP_FAILED or (early and code < 0))",
+        "code == STOP_FAILED",
+        test="test_ocf_entries.py::"
+        "test_what_may_run_of_a_start_whose_wrapper_was_killed_is_ended_before_the_next_one",
+    ),
+    Mutant(
+        "a service is signalled as its wrapper was killed",
+        "C3",
+        "mosha.core.supervision.failures",
+        "(early and code < 0))",
+        "code < 0)",
+        test="test_ocf_entries.py::"
+        "test_what_is_left_otherwise_is_stopped_by_its_agent_in_the_next_run",
+    ),
+    Mutant(
+        "a service that has failed is signalled as its wrapper was killed",
+        "C3",
+        "mosha.core.supervision.process_record",
+        "is_unstopped(mode, code, early=early)",
+        "is_unstopped(mode, code, early=process.awaited)",
+        test="test_ocf_entries.py::"
+        "test_what_a_failed_agent_has_left_is_not_ended_with_a_wrapper_that_waits_to_stop_it",
+    ),
+    Mutant(
         "a monitor that fails is no failure of its group",
         "placement",
         "mosha.core.supervision.process_record",

@@ -24,9 +24,13 @@ def severity_of(mode: Mode, code: int) -> Severity:
     return _SEVERITIES.get(code, Severity.SOFT) if mode in WRAPPED else Severity.SOFT
 
 
-def is_unstopped(mode: Mode, code: int) -> bool:
-    """Say whether the end of a run means that an agent could not stop its service."""
-    return mode is Mode.OCF and code == STOP_FAILED
+def is_unstopped(mode: Mode, code: int, *, early: bool) -> bool:
+    """Say whether the end of a run leaves processes of an agent that have to be ended by signals.
+
+    That is so if the agent could not stop its service, and if the run was killed before it was
+    ready (`early`): then an action of the agent may run on, a start or the stop before it.
+    """
+    return mode is Mode.OCF and (code == STOP_FAILED or (early and code < 0))
 
 
 STEADY_S = 60.0

@@ -11,8 +11,10 @@ The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
 - A run that exceeds its time limit is ended as by a stop, and counts as failed; so does one of a
   respawn entry that is not ready in time (`ready=`, `start=`), which is then started again.
 - An agent that says that it cannot run its service here has failed, and is not started again.
+- What a wrapper that was killed has left of an agent's service is stopped by the next wrapper.
 - An agent that cannot stop its service is started again when all processes of the entry are ended:
   a service that is frozen, whose wrapper was killed, hinders each next one, and no agent ends it.
+  So is one whose wrapper was killed before it was ready: its start may still run.
 - A monitor is run again and again, `interval` from start to start. As many failures in a row as its
   option says are one failure of its group, and so are as many more.
 - An agent, a unit or an address that has ended waits for its turn, which its group gives it: not

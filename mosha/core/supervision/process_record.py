@@ -63,9 +63,10 @@ class Process(Struct, frozen=True):
     could not start it. `failed_at` lists the recent failures of a respawn entry: a run failed, or
     the entry had to pause although its runs succeeded. `severity` is how grave the end of the last
     run was: what is not soft is not started again. `unstopped`: it was of an agent that could not
-    stop its service, whose processes are ended before the next run. `lost`: an agent, a unit or an
-    address has failed and is not ready again; `asks`: its run waits for SIGTERM before it stops.
-    `succeeded`: a run of it has, since its group came to its level.
+    stop its service, or was killed before it was ready: its processes are ended before the next
+    run. `lost`: an agent, a unit or an address has failed and is not ready again; `asks`: its run
+    waits for SIGTERM before it stops. `succeeded`: a run of it has, since its group came to its
+    level.
     """
 
     entry: Entry
@@ -172,7 +173,8 @@ def noted(process: Process, event: Event, now: float) -> Process:
             text = f"{ended} before it was ready" if early else str(ended)
             if running:
                 mode, code = process.entry.mode, ended.code
-                severity, unstopped = severity_of(mode, code), is_unstopped(mode, code)
+                severity = severity_of(mode, code)
+                unstopped = is_unstopped(mode, code, early=early)
                 lost = lost and severity is Severity.SOFT  # else its group fails
                 process = replace(process, severity=severity, unstopped=unstopped, lost=lost)
             return replace(_without_leader(process), daemonized=daemonized, exit=text, said=said)
