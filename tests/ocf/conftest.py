@@ -15,7 +15,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give what tries agents, and what makes devices, to one worker: a trial sees them as left."""
     for item in items:
         tries = item.path.name in ("test_real_agents.py", "test_trial.py")
-        makes_devices = "lives[Filesystem" in item.name or item.path.parent.name == "postgresql"
+        makes_devices = (
+            "lives[Filesystem" in item.name
+            or item.path.name == "test_real_mount.py"
+            or item.path.parent.name == "postgresql"
+        )
         if tries or makes_devices or "resource-agents.md" in item.name:
             item.add_marker(pytest.mark.xdist_group("devices"))
 

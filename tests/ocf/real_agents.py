@@ -157,6 +157,16 @@ mount --bind frr /run/frr
 CUT_START = "stop after a start that was killed"
 STARTED_TWICE = "two of start at once"
 
+MOUNT = Real(
+    "Filesystem",
+    "device={loop} directory=/srv/mount fstype=ext4",
+    programs="mkfs.ext4 losetup",
+    prepare="mkdir mount",
+    kill="umount mount",
+    hang=f"replace cut monitor '{HANG}'",
+    spoil=f"replace umount stop '{HANG}'",
+)
+
 AGENTS = [
     Real("Dummy", kill="rm rsctmp/Dummy-it.state"),
     Real("Stateful", kill="rm rsctmp/Stateful-it.state"),
@@ -176,15 +186,7 @@ AGENTS = [
         hang=f"replace readlink monitor '{HANG}'",
         spoil="replace rm stop 'exit 1'",
     ),
-    Real(
-        "Filesystem",
-        "device={loop} directory=/srv/mount fstype=ext4",
-        programs="mkfs.ext4 losetup",
-        prepare="mkdir mount",
-        kill="umount mount",
-        hang=f"replace cut monitor '{HANG}'",
-        spoil=f"replace umount stop '{HANG}'",
-    ),
+    MOUNT,
     Real(
         "IPaddr2",
         "ip=192.0.2.80 cidr_netmask=24 nic=v0",
