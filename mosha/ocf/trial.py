@@ -230,8 +230,9 @@ class Trial:
 
     def _wait_for_deaths(self) -> None:
         for _ in range(DEATHS_LOOKS):
-            reap()
-            if not alive_below():
+            alive = alive_below()
+            reap()  # after the look, or one that dies meanwhile is seen by the agent
+            if not alive:
                 return
             time.sleep(LOOK_S)
 
