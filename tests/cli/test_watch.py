@@ -232,6 +232,7 @@ def test_a_monitor_that_hangs_holds_up_no_key(home: Home) -> None:
             wait_until(lambda: terminal.has("group099"))
             assert not terminal.has("did not answer")
             wait_until(lambda: terminal.has("did not answer in time"))
+            assert terminal.end() == 1, "all was well, and nobody knows whether it still is"
 
 
 def test_another_size_is_drawn_anew(home: Home) -> None:
