@@ -310,15 +310,20 @@ def step_of(written: bytes) -> tuple[str, int]:
 
 
 def problem_of(written: bytes) -> int:
-    """Return the errno of a failed exec, from what the child wrote.
+    """Return the errno of a failed step, from what the child wrote, 0 if it wrote nothing.
 
-    As in execvp(3) the first error other than ENOENT counts; unlike there, the rest of PATH is
-    tried after any error. 0 if the child wrote nothing.
+    Of execve, as in execvp(3), the first error other than ENOENT counts; unlike there, the rest of
+    PATH is tried after any error.
     """
     found = errno.ENOENT if written else 0
+    passed_over = (errno.ENOENT, errno.ENOTDIR) if found and _is_execve(written) else ()
     for at in range(RESULT_AT, len(written), STEP_BYTES):
         result: int = struct.unpack_from("q", written, at)[0]
         number = -result if result < 0 else errno.EIO  # it did what it should not have done
-        if number not in (errno.ENOENT, errno.ENOTDIR):
+        if number not in passed_over:
             return number
     return found
+
+
+def _is_execve(written: bytes) -> bool:
+    return step_of(written)[0] == "execve"

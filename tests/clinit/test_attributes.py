@@ -98,6 +98,7 @@ def test_who_became_another_user_dies_with_clinit(start: Start, way: str) -> Non
     ("options", "why"),
     [
         ("dir=/none/here", "dir=/none/here: No such file or directory"),
+        ("dir=/proc/version", "dir=/proc/version: Not a directory"),
         ("user=no-such-user", "user=no-such-user: there is no such user"),
         ("user=4294000001", "user=4294000001: no user has this number: add group="),
         ("group=no-such-group", "group=no-such-group: there is no such group"),
