@@ -131,8 +131,8 @@ def test_a_group_without_room_is_a_problem_with_a_remedy(full: Story) -> None:
         " and 2 of 3 free; node 3: no room: weight 3, and 2 of 3 free"
     )
     assert found.next == (
-        "move another group away from node 1, lower weight= of big, or raise capacity in mosha.toml"
-        " of node 1"
+        "move another group away from node 2, lower weight= of big, or raise capacity in mosha.toml"
+        " of node 2"
     )
     answer = why_not(state(full), "big", 2, full.now, 0.0)
     assert answer.verdict == "node 2 has no room: weight 3, and 2 of 3 free"
@@ -141,6 +141,34 @@ def test_a_group_without_room_is_a_problem_with_a_remedy(full: Story) -> None:
     assert [r.said for r in fine if r.rule == "capacity"] == [
         "node 3 has room: weight 1, and 2 of 3 free"
     ]
+
+
+def test_where_a_group_does_not_even_fit_alone_nobody_is_told_to_move_others_away(
+    full: Story,
+) -> None:
+    full.hear(1, says(2, 3, capacity=2, claims={"a": 1}, groups={"a": RUNS}))
+    full.hear(1, says(3, 3, capacity=2, groups={"b": RUNS}))
+    here = state(full)
+    step = "lower weight= of big, or raise capacity in mosha.toml of node"
+    assert judge(here, "big", full.now).next == f"{step} 1"
+    assert [why_not(here, "big", node, full.now, 0.0).next for node in (1, 2)] == [
+        f"{step} 1",
+        f"{step} 2",
+    ]
+
+
+def test_of_what_runs_with_a_group_the_step_is_to_make_room_where_that_one_is() -> None:
+    with_a = Wish("big", "start", weight=3, with_=("a",))
+    story = crowd(with_a, Wish("a", "start"), Wish("b", "start"), n1=3)
+    story.write(1)
+    story.hear(1, says(2, capacity=3, claims={"a": 1}, groups={"a": RUNS}), says(3, capacity=3))
+    found = judge(state(story), "big", story.now)
+    assert found.why == (
+        "no node can run it: node 1: a (with=) is not here; node 2: no room: weight 3, and 2 of 3"
+        " free; node 3: a (with=) is not there"
+    )
+    assert found.next == why_not(state(story), "big", 2, story.now, 0.0).next
+    assert found.next.startswith("move another group away from node 2, lower weight= of big")
 
 
 def test_a_group_that_waits_for_room_is_looked_at_again_at_every_change(full: Story) -> None:

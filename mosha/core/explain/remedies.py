@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mosha.core.cluster.capacity_rule import CAPACITY
+from mosha.core.cluster.capacity_rule import CAPACITY, fits_alone
 from mosha.core.cluster.eligibility import PAIR, broken, obstacles
 from mosha.core.cluster.standby import is_witness
 from mosha.core.cluster.state import MonitorState
@@ -26,8 +26,11 @@ def remedy_of(state: MonitorState, wish: Wish, now: float) -> str:
         ]
         if found:
             return min(found, key=lambda one: one[0])[1]
-    for case, rule in against:
-        if rule is CAPACITY or rule.name in {"with", "apart"}:
+    # Where a group of `with=` is, what keeps this one out counts, not where that one is not.
+    for names in ({"apart", CAPACITY.name}, {"with"}):
+        keeping = [(case, rule) for case, rule in against if rule.name in names]
+        if keeping:  # to move others away helps only a node that has room for it alone
+            case, rule = min(keeping, key=lambda one: one[1] is CAPACITY and not fits_alone(one[0]))
             return rule.remedy(case)
     if node := node_of(wish.group):
         return f"bring node {node} back"
