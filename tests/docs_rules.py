@@ -11,7 +11,7 @@ from mosha.core.tables import Wish
 from tests.core.story import TIMING, G, hactl, one_of_three, status
 
 OTHER_NODE = 2
-BOTH = frozenset(rule.name for rule in GROUP) | {"quorum"}
+BOTH = frozenset(rule.name for rule in GROUP) | {"quorum", "after"}
 
 
 OTHER_RULES = {

@@ -102,11 +102,11 @@ def test_what_waits_for_a_group_that_was_stopped_for_good_waits_no_longer() -> N
     story = told(*ORDERED)
     state = story.nodes[2].state
     state.record(WEB).bound.clear()  # as at its tests
-    assert relations.unmet(state, WEB) == ""
+    assert relations.unmet(state, WEB, state.me) == ""
     stopped = {DB: GroupLine(STOP_LEVEL, GroupState.DONE)}
     claims = {DB: story.clinits[1][DB].term}
     story.hear(2, status(1, 10**6, claims=claims, groups=stopped, exhausted={DB: "failed"}))
-    assert "after=" in relations.unmet(state, WEB)
+    assert "after=" in relations.unmet(state, WEB, state.me)
 
 
 def test_silence_alone_stops_nothing() -> None:
@@ -249,11 +249,14 @@ def test_a_group_without_a_lease_that_is_told_to_leave_or_only_planned_is_not_co
     story = told(*ORDERED)
     state = story.nodes[1].state
     record = state.record(DB)
-    assert relations.awaited(state, WEB) == ""
+    assert relations.awaited(state, WEB, state.me) == ""
     record.granted = False
-    assert relations.awaited(state, WEB) == "waits for db (after=): it is start DONE on node 1"
+    assert (
+        relations.awaited(state, WEB, state.me)
+        == "waits for db (after=): it is start DONE on node 1"
+    )
     record.granted, record.told_level = True, STOP_LEVEL
-    assert "about to leave (told to stop)" in relations.awaited(state, WEB)
+    assert "about to leave (told to stop)" in relations.awaited(state, WEB, state.me)
 
 
 def test_those_that_a_mark_concerns_take_a_step() -> None:

@@ -95,3 +95,19 @@ def test_a_node_says_which_group_it_has_that_is_apart() -> None:
     assert refusal(story, WEB, 1) == (said, "move db to another node")
     assert f"node 1: {said}" in verdict(story, WEB).why
     assert verdict(story, WEB).next == "move db to another node"
+
+
+def test_each_node_says_of_another_what_its_own_instance_of_the_one_before_is() -> None:
+    story = told(Wish(DB, "start", on_all=True), Wish(WEB, "start", prefer=(1,), after=(DB,)))
+    story.show(2, GroupReport(f"{DB}@2", "start", GroupState.STARTING, "start", alive=1))
+    story.live(SETTLED_S)
+    waits = "waits for db@2 (after=): it is start STARTING on node 2"
+    for asked in (1, 2, 3):
+        assert refusal(story, WEB, 2, asked) == (waits, "mosha why db@2")
+    edit(story, Wish(WEB, "start", only=(2,), after=(DB,)))
+    story.live(2 * T)
+    said = verdict(story, WEB, 1).why
+    assert said == (
+        "no node can run it: node 1: only= leaves this node out; node 2: "
+        f"{waits}; node 3: only= leaves this node out"
+    )

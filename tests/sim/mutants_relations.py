@@ -14,8 +14,8 @@ RELATIONS = (
         "after= is not asked before a claim",
         "S1",
         ELIGIBILITY,
-        "    EXHAUSTED,\n    AFTER,\n)",
-        "    EXHAUSTED,\n)",
+        "    AFTER,\n    ONLY,",
+        "    ONLY,",
         scenario=STORY,
     ),
     Mutant(

@@ -232,7 +232,6 @@ GROUP = (
     ENTRIES,
     WISH,
     EXHAUSTED,
-    AFTER,
 )
 
 
@@ -283,6 +282,7 @@ ONLY = Rule(
 
 
 PAIR = (
+    AFTER,
     ONLY,
     with_rule(lambda case: broken(case)),  # noqa: PLW0108 - it is defined below
     Rule(
@@ -344,13 +344,13 @@ def _kept_from(
 ) -> dict[int, Rule]:
     """Return which of the able nodes a rule about the pair keeps from a group.
 
-    Without `only=` and `with=` it can be a ban or another group alone, and that is in a status that
-    mentions one of them; or too little room.
+    Without `after=`, `only=` and `with=` it can be a ban or another group alone, and that is in a
+    status that mentions one of them; or too little room.
     """
     nodes, weight = everywhere.able, capacity.weight_of(state, group)
     crowded = {node for node, room in everywhere.room.items() if room < weight}
     wish = state.hactl.wishes.get(group) if state.hactl else None
-    if wish is None or not (wish.only or wish.with_):
+    if wish is None or not (wish.after or wish.only or wish.with_):
         named = (group, *state.relations.apart.get(group, ()))
         told = (status.node for name in named for status in state.view.mentioning(name))
         nodes &= {state.me, *told, *crowded}

@@ -109,7 +109,7 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         exhausted=record.exhausted != "",
         nowhere=state.report(group).fatal,
         held=relations.held(state, record, now),
-        waits=record.granted and relations.awaited(state, group) != "",
+        waits=record.granted and relations.awaited(state, group, state.me) != "",
         spent=giving_up.spent(state, record, now),
         preempted=record.granted and preemption.preempted(state, group) != "",
         ill=record.granted and now >= giving_up.restart_at(state, record, now),

@@ -12,17 +12,17 @@ from mosha.core.cluster.relation_graph import NO_RELATIONS
 def _after_said(case: Case) -> str:
     after = ", ".join(case.wish.after) if case.wish is not None else ""
     seen = f"each group of after={after} is at its level"
-    return relations.unmet(case.state, case.group) or seen
+    return relations.unmet(case.state, case.group, case.node) or seen
 
 
 AFTER = Rule(
     "after",
     "each group of `after=` is seen at its level; what runs already stays until one is seen to"
     " end; reported only where hactl has it",
-    lambda c: not relations.unmet(c.state, c.group),
-    lambda c: relations.unmet(c.state, c.group),
+    lambda c: not relations.unmet(c.state, c.group, c.node),
+    lambda c: relations.unmet(c.state, c.group, c.node),
     _after_said,
-    lambda c: relations.remedy(c.state, c.group),
+    lambda c: relations.remedy(c.state, c.group, c.node),
 )
 
 

@@ -74,27 +74,29 @@ def places(state: MonitorState, group: str) -> list[GroupPlace]:
 # --- after: when to start, and when to stop ----------------------------------------------------
 
 
-def unmet(state: MonitorState, group: str) -> str:
-    """Return what keeps a group from running as far as `after=` is concerned.
+def unmet(state: MonitorState, group: str, node: int) -> str:
+    """Return what keeps a group from running on a node as far as `after=` is concerned.
 
-    One that is claimed or present here stays unless what it came after is seen to end; another one
-    waits until it is seen at its level.
+    One that is claimed or present there stays unless what it came after is seen to end, as only its
+    own node knows; another one waits until it is seen at its level.
     """
-    if state.relations is NO_RELATIONS or not _before(state, group):
+    if state.relations is NO_RELATIONS or not _before(state, group, node):
         return ""
     record = state.records.get(group)
-    if record is not None and _stays(state, record):
+    if node == state.me and record is not None and _stays(state, record):
         return _ended(state, record)
-    return awaited(state, group)
+    if node != state.me and any(place.node == node for place in places(state, group)):
+        return ""
+    return awaited(state, group, node)
 
 
 def _stays(state: MonitorState, record: GroupRecord) -> bool:
     return record.claim is not None or state.report(record.group).present
 
 
-def _before(state: MonitorState, group: str) -> tuple[str, ...]:
+def _before(state: MonitorState, group: str, node: int) -> tuple[str, ...]:
     wish = _wish(state, group)
-    return related(state, group, wish.after, state.me) if wish is not None else ()
+    return related(state, group, wish.after, node) if wish is not None else ()
 
 
 def related(state: MonitorState, group: str, others: tuple[str, ...], node: int) -> tuple[str, ...]:
@@ -105,11 +107,11 @@ def related(state: MonitorState, group: str, others: tuple[str, ...], node: int)
     return tuple(other if other in wishes else instance(other, there) for other in others)
 
 
-def awaited(state: MonitorState, group: str) -> str:
-    """Return which group, not seen at its level, a group has to come after."""
+def awaited(state: MonitorState, group: str, node: int) -> str:
+    """Return which group, not seen at its level, a group has to come after on a node."""
     if state.relations is NO_RELATIONS:
         return ""
-    for other in _before(state, group):
+    for other in _before(state, group, node):
         if _instance(state, other) is None:
             return f"waits for {other} (after=): {where(state, other)}"
     return ""
@@ -130,7 +132,7 @@ def _ended(state: MonitorState, record: GroupRecord) -> str:
     """Return which group before this one is seen to have ended, or to be about to."""
     if state.hactl is None or state.cltab_groups is None:
         return ""
-    for other in _before(state, record.group):
+    for other in _before(state, record.group, state.me):
         if _is_over(state, other, record.bound.get(other)):
             return f"comes after {other} (after=): {where(state, other)}"
     return ""
@@ -182,7 +184,7 @@ def settle(state: MonitorState, record: GroupRecord) -> None:
 
     Also after an edit, or a restart of the monitor: what runs is bound to what it finds.
     """
-    if state.relations is NO_RELATIONS or not _before(state, record.group):
+    if state.relations is NO_RELATIONS or not _before(state, record.group, state.me):
         if record.bound:
             record.bound.clear()
         return
@@ -196,14 +198,14 @@ def settle(state: MonitorState, record: GroupRecord) -> None:
 
 def bind(state: MonitorState, record: GroupRecord) -> None:
     """Bind a group that goes to its level to the instances before it."""
-    for other in _before(state, record.group):
+    for other in _before(state, record.group, state.me):
         if other not in record.bound and (found := _instance(state, other)) is not None:
             record.bound[other] = found
 
 
-def remedy(state: MonitorState, group: str) -> str:
-    """Return what to do about the group that another one has to come after."""
-    for other in _before(state, group):
+def remedy(state: MonitorState, group: str, node: int) -> str:
+    """Return what to do about the group that another one has to come after on a node."""
+    for other in _before(state, group, node):
         if _instance(state, other) is None:
             if state.wish_level(other) != STOP_LEVEL:
                 return f"mosha why {other}"

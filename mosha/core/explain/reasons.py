@@ -118,15 +118,18 @@ def of_tables(state: MonitorState, wall_s: float) -> Iterator[Reason]:
             yield Reason(f"{name} refused", Holds.MOOT, refusal, state.me)
 
 
-def of_wish(state: MonitorState, group: str, now: float) -> Iterator[Reason]:
-    """Yield what hactl wants, whether cltab has the group, and whether it is stopped for good."""
+def of_wish(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
+    """Yield what hactl wants, whether cltab has the group, and whether it is stopped for good.
+
+    `node` is where it is, or might be, to run.
+    """
     case = Case(state, group, state.me, now)
     if state.hactl is not None:
         yield as_reason(WISH, case, state.me)
     if state.cltab_groups is not None:
         yield as_reason(ENTRIES, case, state.me)
     if case.wish is not None and case.wish.after:
-        yield as_reason(AFTER, case, state.me)
+        yield as_reason(AFTER, Case(state, group, node, now), state.me)
     if (known := exhaustion.found(state, group)) is not None:
         yield as_reason(EXHAUSTED, case, known[0], age_of(state, known[0], now))
 

@@ -18,10 +18,18 @@ class Waiting(Struct, frozen=True):
 NOTHING = Waiting()
 
 
-def before_start(state: MonitorState, group: str) -> Waiting:
-    """Return which group has to be at its level before this one goes to its own."""
-    why = relations.awaited(state, group)
-    return Waiting(why, relations.remedy(state, group)) if why else NOTHING
+def before_start(state: MonitorState, group: str, node: int) -> Waiting:
+    """Return which group has to be at its level before this one goes to its own on a node."""
+    why = relations.awaited(state, group, node)
+    return Waiting(why, relations.remedy(state, group, node)) if why else NOTHING
+
+
+def before_start_anywhere(state: MonitorState, group: str) -> Waiting:
+    """Return the same, if it is the same group whatever the node is."""
+    nodes = (state.me, *state.view.members)
+    if len({relations.awaited(state, group, node) for node in nodes}) > 1:
+        return NOTHING
+    return before_start(state, group, state.me)
 
 
 def before_stop(state: MonitorState, group: str, node: int) -> Waiting:

@@ -308,7 +308,7 @@ def _account_of_move(
         return _on_several(state, {s.node for s in active})
     waits = f"; {_told(place)}" if place.troubles else ""
     waits += unended.clause(state, group, place.node, now)
-    awaited = related.before_start(state, group)
+    awaited = related.before_start(state, group, place.node)
     waits += f"; {awaited.why}" if awaited.why else ""
     why = f"{line.level} {line.state} on node {place.node}, on its way{waits}"
     if step := unended.remedy(state, group, place.node, now) or awaited.next:
@@ -352,7 +352,7 @@ def _account_of_nowhere(
         return rival
     if text := resting.said(state, wish.group, now):
         return GroupVerdict(True, text)
-    if (awaited := related.before_start(state, wish.group)).why:
+    if (awaited := related.before_start_anywhere(state, wish.group)).why:
         return GroupVerdict(False, awaited.why, awaited.next)
     able = eligible(state, wish.group, now, around.rules)
     if not able:

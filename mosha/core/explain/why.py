@@ -55,7 +55,7 @@ def why(state: MonitorState, group: str, now: float, wall_s: float) -> Explanati
     seen = verdicts.sightings(state, group, now)
     reasons = (
         *of_tables(state, wall_s),
-        *of_wish(state, group, now),
+        *of_wish(state, group, state.me, now),
         of_quorum(state, now),
         *_of_places(state, group, seen, now),
         *(item for place in seen if place.counts for item in _of_entries(state, place, group, now)),
@@ -81,7 +81,7 @@ def _of_instances(
     bad = [one for one in found if not one.ok]
     reasons = [
         *of_tables(state, wall_s),
-        *of_wish(state, names[0], now),
+        *of_wish(state, names[0], state.me, now),
         of_quorum(state, now),
         *(Reason("instance", holds(it.ok), f"{it.group}: {it.verdict}", state.me) for it in found),
     ]

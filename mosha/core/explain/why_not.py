@@ -46,7 +46,7 @@ def why_not(state: MonitorState, group: str, node: int, now: float, wall_s: floa
         *_of_node(state, group, node, now),
         *of_tables(state, wall_s),
         *_of_other_tables(state, node, now),
-        *of_wish(state, group, now),
+        *of_wish(state, group, node, now),
         *_of_pair(state, group, node, now),
         *_of_room(state, group, node, now),
         *_of_vote(state, group, node, now),
