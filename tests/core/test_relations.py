@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mosha.core.cluster import orders, relations
+from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.relation_graph import NO_RELATIONS, graph_of
 from mosha.core.cluster.relations import HOLD_LIMIT_S
@@ -305,6 +306,16 @@ def test_a_restart_of_the_monitor_stops_nothing() -> None:
         story.live(SETTLED_S)
     assert (story.clinits[1][DB].term, story.clinits[2][WEB].term) == terms
     assert story.nodes[2].state.record(WEB).bound[DB] == (1, terms[0])
+
+
+def test_a_restart_stops_nothing_either_while_the_node_of_the_other_was_never_heard() -> None:
+    story = told(*ORDERED)
+    term = story.clinits[2][WEB].term
+    story.cuts.add((2, 1))
+    story.start(2, inc=200)
+    story.live(3 * T)
+    assert story.nodes[2].state.view.standing(1) is Standing.NEVER
+    assert (story.at_home(WEB), story.clinits[2][WEB].term) == ([2], term)
 
 
 def test_an_edit_binds_what_runs_and_stops_what_may_not_run() -> None:

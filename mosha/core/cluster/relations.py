@@ -175,7 +175,7 @@ def _may_run_unseen(state: MonitorState, group: str) -> bool:
     view = state.view
     if view.quorum_state is not QuorumState.YES or view.holders(group, state.required_grade(group)):
         return True
-    silent = (view.standing(node) for node in view.members)
+    silent = {view.standing(node) for node in view.members}
     return Standing.STALE in silent or Standing.NEVER in silent
 
 
