@@ -64,7 +64,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     `superseded`: it runs elsewhere under a higher term, and the kill was not ordered yet;
     `overtaken`: this node has no claim; there is, or was, one with a higher term, under which the
     group may have run elsewhere (C2: nothing starts under the lower one any more); or no lease has
-    come back within T of an operator's cleanup.
+    come back within T of an operator's cleanup. `local`: no other node can have an instance
+    (`on=all`), and no rival was claimed since: what failed at `stop` needs no lease.
     """
 
     report: GroupReport
@@ -82,6 +83,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     yields: bool = False
     superseded: bool = False
     overtaken: bool = False
+    local: bool = False
     restarts: bool = False
     stops_again: bool = False
     gives_up: bool = False
@@ -162,7 +164,12 @@ def _stop_failed_and_mended(facts: Facts) -> bool:
 
 
 def _stop_failed_and_overtaken(facts: Facts) -> bool:
-    return _stop_failed_and_mended(facts) and facts.overtaken
+    return _stop_failed_and_mended(facts) and facts.overtaken and not facts.local
+
+
+def _stop_failed_and_due(facts: Facts) -> bool:
+    leased = facts.granted or (facts.overtaken and facts.local)
+    return _stop_failed_and_mended(facts) and leased
 
 
 def _home(facts: Facts) -> bool:
@@ -220,7 +227,7 @@ ROWS: tuple[Row, ...] = (
     Row("runs unclaimed", lambda f: f.here and not f.claimed and not f.stopping, Action.STOP),
     Row("lost its lease", lambda f: f.activated and not f.granted and not f.stopping, Action.STOP),
     Row("stop failed, overtaken", _stop_failed_and_overtaken, Action.FORGET),
-    Row("stop asked again", lambda f: _stop_failed_and_mended(f) and f.granted, Action.STOP_AGAIN),
+    Row("stop asked again", _stop_failed_and_due, Action.STOP_AGAIN),
     Row("stopping", lambda f: f.here and f.stopping, Action.WAIT),
     Row("runs elsewhere", lambda f: f.pending and f.runs_elsewhere, Action.WITHDRAW),
     Row("collision", lambda f: f.pending and f.better_claim, Action.WITHDRAW),

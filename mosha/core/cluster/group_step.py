@@ -34,11 +34,16 @@ from mosha.core.cluster.candidacy import (
 from mosha.core.cluster.group_rules import Action, Facts, Row, decide
 from mosha.core.cluster.group_votes import kill_at, own_claim, settle_grant, settle_vote, vote_for
 from mosha.core.cluster.orders import has_arrived, hold_move, lift, obeyed
+from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import NEVER, TOLD_LIMIT_S, GroupRecord, MonitorState
+from mosha.core.instance_names import node_of
 from mosha.core.ladder import Rung
 from mosha.core.status import GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 from mosha.core.tell import Tell
+
+UNLEASED_STOP_S = 3600.0
+"""Longer than any agent takes to stop."""
 
 BACKOFF_STEP_S = 0.5
 BACKOFF_DOUBLINGS_MAX = 5
@@ -102,6 +107,7 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         yields=record.granted and better_home(state, group, now) is not None,
         superseded=_superseded(state, record, now),
         overtaken=_overtaken(state, record, now),
+        local=_local(state, group),
         restarts=bool(record.restarts) or record.restarting,
         stops_again=record.stops_again,
         gives_up=rung is Rung.MOVE,
@@ -144,6 +150,14 @@ def _overtaken(state: MonitorState, record: GroupRecord, now: float) -> bool:
         return True
     waited = now >= record.cleaned_at + state.timing.timeout_s
     return record.stops_again and not record.granted and waited
+
+
+def _local(state: MonitorState, group: str) -> bool:
+    """Say whether nobody else can have, or have had, what failed to stop here: an instance."""
+    if node_of(group) is None or state.view.quorum_state is not QuorumState.YES:
+        return False
+    beside = rivals.excluded(state, group) or rivals.runs(state, group)
+    return not beside and not rivals.overtaken(state, group)
 
 
 def _better_claim(state: MonitorState, record: GroupRecord, now: float) -> bool:
@@ -202,7 +216,10 @@ def _carry_out(
         case Action.STOP | Action.TEST | Action.GO:
             return _tell(state, record, _LEVELS.get(row.do, facts.wanted), now, row.name)
         case Action.STOP_AGAIN:  # a group at rest has no deadlines: these end its entries of `stop`
-            return _leased(state, record, _tell(state, record, PLAN_LEVEL, now, row.name))
+            order = _tell(state, record, PLAN_LEVEL, now, row.name)
+            until = now + UNLEASED_STOP_S  # of an instance that gets no lease any more
+            far = replace(order, stop_at=until, kill_at=until)
+            return _leased(state, record, order) if record.granted else far
         case Action.FORGET:
             order = _tell(state, record, STOP_LEVEL, now, row.name)
             return replace(order, stop_at=now, kill_at=now)

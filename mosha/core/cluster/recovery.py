@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from mosha.core.cluster import arming, exhaustion, gave_way, giving_up, restarting
+from mosha.core.cluster import arming, exhaustion, gave_way, giving_up, restarting, rivals
 from mosha.core.cluster.ballot import Ballot
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.state import NEVER, MonitorState
 from mosha.core.cluster.timing import TIMEOUT_MAX_S
 from mosha.core.status import NodeState, Stamp, Status, Term, Vote
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.tables import PLAN_LEVEL
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL
 
 NOTHING = Memory()
 
@@ -253,9 +253,11 @@ def adopt(state: MonitorState, report: GroupReport, now: float) -> None:
     record = state.record(report.group)
     # Also if only planned: a node that lost its clstat must not start below that term.
     state.view.know_term(report.group, report.term)
-    if record.claim is not None or not report.present or report.term == 0:
+    if record.claim is not None or not report.present:
         return
-    if report.wanted == PLAN_LEVEL:
+    if report.term == 0:
+        _keep_former(state, report, now)
+    if report.term == 0 or report.wanted == PLAN_LEVEL:
         return
     former = state.former_claims
     withdrawn = former is not None and former.get(report.group) != report.term
@@ -268,6 +270,25 @@ def adopt(state: MonitorState, report: GroupReport, now: float) -> None:
     record.lease_sent, record.kill_at = record.lease_until, report.kill_at
     record.granted = now < record.lease_until
     state.log("group_adopted", group=report.group, term=report.term, level=report.level)
+
+
+def _keep_former(state: MonitorState, report: GroupReport, now: float) -> None:
+    """Keep the claim under which agents ran that a new clinit stops, unless it was overtaken.
+
+    Until that has succeeded no other node may start the group. The claim has no lease: all that ran
+    under it has ended with the earlier clinit.
+    """
+    record, former = state.record(report.group), state.former_claims or {}
+    claim, vote = former.get(report.group, 0), record.ballot.vote
+    if state.published is not None or report.wanted != STOP_LEVEL:
+        return
+    other = vote is not None and vote.node == state.me and vote.term != claim
+    if claim == 0 or other or rivals.known_term(state, report.group) > claim:
+        return
+    record.claim, record.claimed_at, record.activated = claim, now, True
+    state.claimed[record.group] = record
+    record.lease_until = record.lease_sent = record.kill_at = now
+    state.log("group_adopted", group=report.group, term=claim, level=report.level)
 
 
 # --- silence ---------------------------------------------------------------------------------

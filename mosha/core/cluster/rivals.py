@@ -90,3 +90,9 @@ def successor(state: MonitorState, group: str, term: int) -> int | None:
     """Return the fresh node where a group or a rival runs under a higher term, if any (G1)."""
     names = (group, *rivals(state, group))
     return next(filter(None, (state.view.superseded(name, term) for name in names)), None)
+
+
+def overtaken(state: MonitorState, group: str) -> bool:
+    """Say whether a rival was claimed after a group, as far as is known (C2)."""
+    own = state.view.terms.get(group, 0)
+    return any(state.view.terms.get(name, 0) > own for name in rivals(state, group))

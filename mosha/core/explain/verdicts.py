@@ -16,7 +16,7 @@ from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
-from mosha.core.explain import deaths, quorate, related, resting, unended
+from mosha.core.explain import deaths, failed_stops, quorate, related, resting, unended
 from mosha.core.explain.entry_steps import next_step, while_awaited
 from mosha.core.explain.may_run import Heard, Unseen, heard, may_run
 from mosha.core.explain.problems import ProblemKind
@@ -261,21 +261,12 @@ def _stop_failed(
             f"its stop entries failed on node {node}: no other node may start it{wrong}",
             f"repair what failed there, then: mosha cleanup {group} {node}",
         )
-    by_now = "another node may have it by now"
-    if others:
-        by_now = f"node {_names(others)} has it by now"
-    # Then `cleanup` runs no entries (`group_rules`: stop failed, overtaken); before, it waits.
-    overtaken = place.claim is None or state.view.terms.get(group, 0) > place.claim
-    effect = "it forgets the failure, and runs nothing"
-    if not overtaken:
-        t = state.timing.timeout_s
-        effect = f"the entries run again with a lease; without one for {t:g} s, {effect}"
+    by_now = failed_stops.where_by_now(group, others)
     return GroupVerdict(
         False,
         f"its stop entries failed on node {node}, whose claim is not granted any more: "
         f"{by_now}{wrong}",
-        f"check by hand that nothing of it is left on node {node}, then: "
-        f"mosha cleanup {group} {node} ({effect})",
+        failed_stops.step(state, group, node, place.claim),
     )
 
 
