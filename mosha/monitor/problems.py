@@ -195,7 +195,7 @@ def _of_restraint(state: MonitorState, now: float) -> Iterator[Problem]:
     if state.disarmed is not None and (text := shooting.disarmed(state, now)):
         kind, subjects = ProblemKind.FENCING_HELD.value, [str(state.disarmed.node)]
         yield Problem(kind=kind, subjects=subjects, text=text, next="mosha arm")
-    for kind, words in shooting.HELD.items():
+    for kind, words in shooting.HELD.items() if state.fencing.switches else ():
         nodes = [str(node) for node, hold in state.holds.items() if hold.kind == kind]
         if nodes:
             others = next(hold.nodes for hold in state.holds.values() if hold.kind == kind)

@@ -83,6 +83,7 @@ def fencing_rules(settings: Settings, *, with_callable: bool) -> FencingRules:
         probation=fencing.probation,
         unfences=any(method.unfence for method in fencing.methods),
         ask_for_shots=settings.on_stop_failure == FENCE,
+        switches=with_callable or any(method.type != "print" for method in fencing.methods),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.cluster import arming, shots
 from mosha.core.cluster.events import MethodBegun, ShotEnded
@@ -95,7 +96,7 @@ def hold_budget(story: Story) -> None:
         (disarm, DISARMED, "mosha arm, or mosha fence 5"),
         (
             hold_budget,
-            "within ten minutes a minority of the nodes was shot already (3, 4)",
+            "within ten minutes a minority of the nodes was shot or found dead already (3, 4)",
             "look what is wrong; to have it shot all the same: mosha fence 5",
         ),
     ],
@@ -113,6 +114,26 @@ def test_a_shot_that_is_held_back_is_the_reason_and_its_end_the_remedy(
         (rule,) = (reason for reason in found.reasons if reason.rule == "shot")
         assert (rule.holds, rule.said) == (Holds.NO, f"node 5 is not shot: {said}")
         assert found.next == f"{step}; {SURE}"
+
+
+def just_started(story: Story) -> None:
+    one(story).state.started_at = story.now - 5.0
+
+
+@pytest.mark.parametrize("change", [hold_budget, just_started])
+def test_without_a_device_nothing_is_said_to_hold_a_shot_back(
+    change: Callable[[Story], None],
+) -> None:
+    story = owner_gone(5)
+    state = one(story).state
+    state.fencing = replace(RULES, switches=False)
+    change(story)
+    no_device = "no fence device is configured here, so nothing shoots it"
+    assert told(story) == (f"{NOT_FENCED}: {no_device}", SURE)
+    for found in explained(story):
+        assert [reason.said for reason in found.reasons if reason.rule == "shot"] == [
+            f"node 5: {no_device}"
+        ]
 
 
 def test_the_brake_is_the_reason_on_each_node_that_would_shoot() -> None:

@@ -158,7 +158,7 @@ def test_who_disarms_fencing_and_that_it_is_armed_again_are_events() -> None:
 def test_that_shots_are_held_back_is_an_event_and_that_they_are_not_any_more() -> None:
     story = one_of_three()
     found = changes(story, lambda: state(story).holds.update({3: Hold("budget", (2,))}))
-    cause = "within ten minutes a minority of the nodes was shot already (2)"
+    cause = "within ten minutes a minority of the nodes was shot or found dead already (2)"
     assert found == [Transition("hold", "", 3, ABSENT, "held back: budget", cause)]
     found = changes(story, state(story).holds.clear)
     assert found == [Transition("hold", "", 3, "held back: budget", ABSENT, "")]

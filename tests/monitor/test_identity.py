@@ -234,6 +234,22 @@ def test_a_receipt_is_required_as_soon_as_some_method_gives_one(
     assert startup.fencing_rules(made, with_callable=with_callable).required == expected
 
 
+@pytest.mark.parametrize(
+    ("methods", "with_callable", "switches"),
+    [
+        ((), False, False),
+        ((FencingMethod(),), False, False),
+        ((FencingMethod(), COMMAND), False, True),
+        ((), True, True),
+    ],
+)
+def test_who_has_only_the_method_print_switches_nothing(
+    *, methods: Any, with_callable: bool, switches: bool
+) -> None:
+    made = Settings(fencing=Fencing(methods=methods))
+    assert startup.fencing_rules(made, with_callable=with_callable).switches is switches
+
+
 def test_a_brain_begins_with_what_is_remembered_and_found() -> None:
     made = Settings(nodes=(1, 2, 3), timeout=10.0)
     node = startup.make_node(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mosha.core.cluster.fencing import Shot
+from mosha.core.cluster.fencing import FencingRules, Shot
 from mosha.core.cluster.shot_requests import FAILED, OUTLIVED
 from mosha.core.cluster.state import Hold
 from mosha.core.explain.problems import ProblemKind
@@ -75,6 +75,9 @@ def test_nodes_that_ask_together_are_said_to_be_spared() -> None:
     story.nodes[1].state.holds = {2: Hold("asking", (2, 3))}
     texts = make(story.nodes[1], HostFacts(), story.now).problems
     assert any("node 2 is not shot: so many ask for it" in text for text in texts)
+    story.nodes[1].state.fencing = FencingRules(switches=False)
+    texts = make(story.nodes[1], HostFacts(), story.now).problems
+    assert not any("is not shot" in text for text in texts), "there is no device"
 
 
 def test_what_a_status_says_of_it_can_be_read_back() -> None:

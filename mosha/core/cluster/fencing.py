@@ -30,6 +30,7 @@ class FencingRules(Struct, frozen=True):
     `probation`: after so many deaths within an hour a node owns nothing; 0: never. `unfences`: a
     node that was shot has to be let in to its storage again (`access`).
     `ask_for_shots`: if this node cannot end a group, it asks to be shot (`on_stop_failure`).
+    `switches`: a shot does something; without any device it only prints that one is needed.
     """
 
     required: bool = False
@@ -40,6 +41,7 @@ class FencingRules(Struct, frozen=True):
     probation: int = PROBATION_DEFAULT
     unfences: bool = False
     ask_for_shots: bool = False
+    switches: bool = True
 
 
 class FenceOrder(Struct, frozen=True):

@@ -28,13 +28,16 @@ HELD: Mapping[str, Callable[[str], str]] = {
         " fault, such as a storage"
     ),
     "budget": lambda others: (
-        f"within ten minutes a minority of the nodes was shot already ({others})"
+        f"within ten minutes a minority of the nodes was shot or found dead already ({others})"
     ),
 }
 """Why a node is not shot, for each kind of hold (`core.cluster.restraint`); given who counts."""
 
 LOOK = "look what is wrong; to have it shot all the same:"
 """What to do about a hold; the order to shoot follows."""
+
+NO_DEVICE = "no fence device is configured here, so nothing shoots it"
+"""What is said instead of all that holds shots back: a shot would only print a line (`print`)."""
 
 MINUTES_FROM_S = 120
 """From here on, how long something lasts is told in minutes: a text need not change each second."""
@@ -54,13 +57,16 @@ def account(state: MonitorState, node: int, now: float) -> Account:
     if reason := held(state, node, now):
         end = "mosha arm, or" if disarmed(state, now) else LOOK
         return Account(reason, f"{end} mosha fence {node}")
-    return _of_own_shot(state, node) or _not_yet(state, node, now)
+    found = _of_own_shot(state, node)
+    if found is None and not state.fencing.switches and node != state.me:
+        return Account(NO_DEVICE)
+    return found or _not_yet(state, node, now)
 
 
 def held(state: MonitorState, node: int, now: float) -> str:
     """Return why a node is not shot that would be, "" if nothing holds a shot back here."""
     hold = state.holds.get(node)
-    if _under_way(state, node) is not None:
+    if _under_way(state, node) is not None or not state.fencing.switches:
         return ""
     return disarmed(state, now) or (HELD[hold.kind](names(hold.nodes)) if hold else "")
 
