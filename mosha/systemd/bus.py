@@ -91,8 +91,8 @@ class SystemdBus:
         self._drain()
         return self._results.get(job, "")
 
-    def wait(self, fd: int, limit_s: float | None = None) -> None:
-        """Return when the unit may have changed, when `fd` is readable, or after so long.
+    def wait(self, fd: int, limit_s: float | None = None) -> bool:
+        """Return when the unit may have changed, when `fd` is readable, or after so long: False.
 
         It may have changed while there was no connection.
 
@@ -101,14 +101,15 @@ class SystemdBus:
         """
         if self._connection is None:
             self._connect()
-            return
+            return True
         if self._drain():
-            return
+            return True
         poll = select.poll()
         poll.register(fd, select.POLLIN)
         poll.register(self._connection.sock, select.POLLIN)
-        poll.poll(None if limit_s is None else limit_s * 1000)
+        ready = poll.poll(None if limit_s is None else limit_s * 1000)
         self._drain()
+        return bool(ready)
 
     def _connect(self) -> None:
         if self._connection is not None:

@@ -33,6 +33,9 @@ T = TypeVar("T")
 READ_BYTES = 512
 RETRY_S = 1.0
 MADE_LOOK_S = 0.02
+PLACE_LOOK_S = 10.0
+"""How often it is looked where the main process is: nobody tells that it was moved."""
+
 EMPTY_LIMIT_S = 10.0
 """How long what was killed takes to be gone, unless the kernel holds it."""
 
@@ -59,6 +62,7 @@ class UnitWrapper:
         self._slice = self._cgroup.name
         self._drop_in = DropIn(unit, self._slice)
         self._bus = SystemdBus(unit)
+        self._main_pid = 0
         self._stopping = False
         self._silent = False
         self._fd, writer = os.pipe()
@@ -161,17 +165,38 @@ class UnitWrapper:
         while not self._told_to_stop():
             if facts["ActiveState"] in ENDED and not _has_job(facts):
                 raise EndError(FAILED, f"{self._unit} has ended: {self._why('')}")
-            if facts["ActiveState"] not in ENDED and (elsewhere := self._outside()):
-                text = f"{self._unit} was started without the drop-in of mosha, in {elsewhere}"
+            if facts["ActiveState"] not in ENDED and (text := self._outside()):
                 say(f"{text}: out of reach of a kill")
                 self._stop()  # the next wrapper starts it in its slice, with the drop-in
                 raise EndError(FAILED, text)
-            facts = self._next()
+            while not self._ask(lambda bus: bus.wait(self._fd, PLACE_LOOK_S)):
+                if self._main_elsewhere():
+                    break
+            self._take()
+            facts = self._look()
 
     def _outside(self) -> str:
-        """Return the cgroup of the unit if that is not in the slice of its entry, else ""."""
-        found: str = self._ask(lambda bus: bus.properties("Service"))["ControlGroup"]
-        return found if found and self._slice not in found.split("/") else ""
+        """Say that the unit, or its main process, is not in the slice of its entry, else ""."""
+        facts = self._ask(lambda bus: bus.properties("Service"))
+        found, self._main_pid = facts["ControlGroup"], facts["MainPID"]
+        if found and self._slice not in found.split("/"):
+            return f"{self._unit} was started without the drop-in of mosha, in {found}"
+        found = self._main_elsewhere()
+        return f"the main process of {self._unit} was moved to {found}" if found else ""
+
+    def _main_elsewhere(self) -> str:
+        """Return the cgroup of the main process if that is not in the slice, else "".
+
+        systemd does not hear of a process that somebody moves, and names the cgroup of the unit.
+        """
+        if self._main_pid == 0:
+            return ""
+        try:
+            text = Path(f"/proc/{self._main_pid}/cgroup").read_text(encoding="utf-8")
+        except (FileNotFoundError, ProcessLookupError):  # it has ended: systemd says so
+            return ""
+        found = next((line[3:] for line in text.splitlines() if line.startswith("0::")), "")
+        return found if self._slice not in found.split("/") else ""
 
     def _stop(self) -> None:
         """Stop the unit.

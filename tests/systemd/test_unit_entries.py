@@ -211,6 +211,19 @@ def test_a_unit_that_was_restarted_outside_of_its_slice_is_put_back_into_it(unit
     assert units.machine.show(UNIT, "Slice").endswith("-web-u.slice")
 
 
+def test_a_unit_whose_process_was_moved_out_of_its_slice_is_put_back_into_it(units: Units) -> None:
+    units.begin(f"ExecStart={PROGRAM}")
+    old, elsewhere = units.pid(), "/sys/fs/cgroup/system.slice/elsewhere"
+    script = f"mkdir -p {elsewhere} && echo {old} > {elsewhere}/cgroup.procs"
+    units.machine.get("sh", "-c", script)
+    told = f"the main process of {UNIT} was moved to /system.slice/elsewhere"
+    wait_until(lambda: told in units.said(), LIMIT_S)
+    wait_until(lambda: units.pid() not in {0, old}, LIMIT_S)
+    units.wait_done()
+    assert units.processes() == [str(units.pid())]
+    assert units.machine.do("kill", "-0", str(old)).returncode != 0
+
+
 def test_a_system_bus_that_is_restarted_is_connected_to_again(units: Units) -> None:
     units.begin(f"ExecStart={PROGRAM}")
     old, wrapper = units.pid(), units.wrapper()
