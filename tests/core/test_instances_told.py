@@ -35,6 +35,15 @@ def told(story: Story, node: int) -> list[object]:
     return [note.fields["to"] for note in notes if note.event == "group_told"]
 
 
+def test_the_wish_of_an_instance_is_the_line_of_its_group() -> None:
+    story = everywhere()
+    for group in (G, G2):
+        found = why(story.nodes[1].state, group, story.now, WALL_S)
+        (wish,) = (reason.said for reason in found.reasons if reason.rule == "wish")
+        assert wish.startswith("hactl wants it at start prefer=any only=any ")
+        assert wish.endswith(" on=all")
+
+
 # --- orders ------------------------------------------------------------------------------
 
 

@@ -78,8 +78,17 @@ def test_what_is_held_back_says_who_has_to_stop_first() -> None:
     )
     assert verdict(story, WEB).why == (
         "start STOPPING on node 2, on its way; waits for db (after=): it is start DONE on node 1,"
-        " and about to leave (not wanted)"
+        " and about to leave (not wanted there)"
     )
+
+
+def test_what_has_failed_to_stop_is_not_said_to_be_about_to_leave() -> None:
+    story = told(*ORDERED)
+    story.fails[1, "stop"] = "umount: exit 1: target is busy"
+    edit(story, replace(ORDERED[0], only=(2, 3)))
+    story.live(3 * SETTLED_S)
+    assert story.clinits[1][DB].state is GroupState.FAILED
+    assert verdict(story, WEB).why == "waits for db (after=): it is stop FAILED on node 1"
 
 
 def test_a_node_says_that_the_group_of_with_is_not_there() -> None:

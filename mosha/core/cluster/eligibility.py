@@ -174,7 +174,15 @@ def _on_all(case: Case) -> bool:
 def _wish_said(case: Case) -> str:
     if case.wish is None:
         return f"{_unwished(case) or 'hactl does not name it'}: it is to be stopped"
-    return f"hactl wants it at {wish_text(case.wish)}" if _level(case) != STOP_LEVEL else _STOP
+    if _level(case) == STOP_LEVEL:
+        return _STOP
+    return f"hactl wants it at {wish_text(_as_written(case, case.wish))}"
+
+
+def _as_written(case: Case, wish: Wish) -> Wish:
+    """Return a wish as hactl has it: that of an instance is the line of its group."""
+    hactl = case.state.written if node_of(case.group) else None
+    return hactl.wishes.get(single(case.group), wish) if hactl is not None else wish
 
 
 def wish_text(wish: Wish) -> str:

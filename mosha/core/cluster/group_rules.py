@@ -205,11 +205,13 @@ class Row(Struct, frozen=True):
     do: Action
 
 
+NOT_WANTED = "not wanted"
+
 ROWS: tuple[Row, ...] = (
     Row("superseded", lambda f: f.superseded and f.here, Action.KILL),
     Row("held back", _held_back, Action.HOLD),
     Row("claim not wanted", _claim_not_wanted, Action.GIVE_UP),
-    Row("not wanted", lambda f: _unwanted(f) and f.here and not f.stopping, Action.STOP),
+    Row(NOT_WANTED, lambda f: _unwanted(f) and f.here and not f.stopping, Action.STOP),
     Row("cut short", lambda f: f.cut_short and f.told_level == "", Action.STOP),
     Row("restart asked", lambda f: f.kept and f.here and not f.stopping, Action.STOP),
     Row(

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from mosha.core.cluster.group_rules import NOT_WANTED
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.relation_graph import NO_RELATIONS
@@ -228,8 +229,9 @@ def where(state: MonitorState, group: str) -> str:
         return "hactl says stop" if named else "hactl does not name it"
     for place in places(state, group):
         text = f"{place.line.level} {place.line.state} on node {place.node}"
-        if place.leaving:
-            return f"it is {text}, and about to leave ({place.leaving})"
+        if place.leaving and place.line.level != STOP_LEVEL:
+            there = " there" * (place.leaving == NOT_WANTED)  # hactl wants it, on another node
+            return f"it is {text}, and about to leave ({place.leaving}{there})"
         if place.line.active:
             return f"it is {text}"
     silent = [
