@@ -205,7 +205,8 @@ def _node(state: MonitorState, node: int, now: float) -> hastat.NodeReport:
     stands: hastat.Standing = state.view.standing(node).value
     status = peer.status
     if status is None:
-        return hastat.NodeReport(node=node, state=stands, error=peer.error)
+        unread = "not read before clinit answers" * quorate.awaits_clinit(state)
+        return hastat.NodeReport(node=node, state=stands, error=peer.error or unread)
     trip = state.view.roundtrips.get(node)
     return hastat.NodeReport(
         node=node,

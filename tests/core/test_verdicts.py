@@ -698,3 +698,17 @@ def test_of_several_entries_what_fails_is_repaired_before_what_was_stopped_is_st
         ProblemKind.STOPPED,
         "to start it: mosha start g s",
     )
+
+
+# --- a monitor that waits for its clinit -----------------------------------------------------
+
+
+def test_a_monitor_whose_clinit_has_not_answered_says_that_it_reads_nobody() -> None:
+    story = just_started()
+    state(story).clinit_known = False
+    waits = "no other node is read before clinit of node 1 answers"
+    step = "see why clinit of node 1 does not answer: mosha status there"
+    verdict = judge(state(story), G, story.now)
+    assert (verdict.why, verdict.next) == (f"quorum not known yet: {waits}", step)
+    story.write(1)  # it had answered, and does not any more: what is known of others stays
+    assert quorate.reason(state(story)).startswith("1 of 3 nodes fresh")

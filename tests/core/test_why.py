@@ -375,6 +375,13 @@ NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
         "start the monitor of node 2 again when it has left",
     ),
     (
+        "left",
+        lambda: heard(START, says(2, state=NodeState.LEFT)),
+        2,
+        "node 2 has left in an orderly way",
+        "start its monitor; if it runs, mosha status on node 2 says what it waits for",
+    ),
+    (
         "no member",
         one_of_three,
         9,

@@ -673,3 +673,12 @@ def test_no_other_node_may_run_what_this_one_has_the_lease_for() -> None:
     story.live(0.1)
     story.miss(1, 2, 3)
     assert group(report(story)).may_run == []
+
+
+def test_a_monitor_that_waits_for_its_clinit_says_that_it_reads_no_other_node() -> None:
+    story = Story()
+    story.nodes[1].state.clinit_known = False
+    found = make(story.nodes[1], HostFacts(), story.now)
+    assert found.quorum.reason == "no other node is read before clinit of node 1 answers"
+    errors = [node.error for node in found.nodes if node.node != 1]
+    assert errors == ["not read before clinit answers"] * 2

@@ -20,7 +20,7 @@ from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.relation_rules import AFTER, APART, with_rule
 from mosha.core.cluster.standby import is_let_in, is_witness, on_standby
 from mosha.core.cluster.state import MonitorState
-from mosha.core.cluster.wording import explained
+from mosha.core.cluster.wording import explained, way_back
 from mosha.core.instance_names import INSTANCE_MARK, node_of, single
 from mosha.core.status import NodeState
 from mosha.core.tables import STOP_LEVEL, Wish
@@ -48,9 +48,8 @@ def _up_said(case: Case) -> str:
 
 
 def _bring_up(case: Case) -> str:
-    if case.mine or case.state.view.standing(case.node) is Standing.LEAVING:
-        return f"start the monitor of node {case.node} again when it has left"
-    return f"look at node {case.node}: is it on, is its monitor running, is its mount there?"
+    standing = Standing.LEAVING if case.mine else case.state.view.standing(case.node)
+    return way_back(case.node, standing)
 
 
 def _sees_quorum(case: Case) -> bool:

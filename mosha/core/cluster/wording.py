@@ -39,6 +39,15 @@ def explained(standing: Standing, *, verb: bool = False) -> str:
     return (f"{wording.verb} " if verb else "") + wording.clause + meaning
 
 
+def way_back(node: int, standing: Standing) -> str:
+    """Return what to do so that a node is up again."""
+    if standing is Standing.LEAVING:
+        return f"start the monitor of node {node} again when it has left"
+    if standing is Standing.LEFT:
+        return f"start its monitor; if it runs, mosha status on node {node} says what it waits for"
+    return f"look at node {node}: is it on, is its monitor running, is its mount there?"
+
+
 def late(heartbeats: int) -> str:
     """Return what comes after `node 3` for a fresh node that has missed that many heartbeats."""
     return f"is late: {heartbeats} heartbeats missed"

@@ -23,8 +23,18 @@ def count(state: MonitorState) -> tuple[int, int]:
     return len(up & electorate.nodes), state.view.needed
 
 
+def awaits_clinit(state: MonitorState) -> bool:
+    """Say whether clinit has not answered since this monitor started.
+
+    Until then the monitor reads no other node and publishes nothing (C7).
+    """
+    return state.published is None and not state.clinit_known
+
+
 def reason(state: MonitorState) -> str:
     """Return in one line how the quorum is judged now."""
+    if awaits_clinit(state):
+        return f"no other node is read before clinit of node {state.me} answers"
     electorate = state.view.electorate
     seen, needed = count(state)
     if electorate.policy is Policy.ADAPTIVE:
@@ -55,6 +65,8 @@ def of_half(state: MonitorState, now: float) -> str:
 def remedy(state: MonitorState, now: float) -> str:
     """Return what to do for a quorum; of one half, how the other is known to be off."""
     rest = _other_half(state)
+    if awaits_clinit(state):
+        return f"see why clinit of node {state.me} does not answer: mosha status there"
     if not rest:
         return BRING_BACK
     steps = dict.fromkeys(shooting.account(state, node, now).next for node in rest)
