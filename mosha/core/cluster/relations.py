@@ -230,8 +230,9 @@ def where(state: MonitorState, group: str) -> str:
     for place in places(state, group):
         text = f"{place.line.level} {place.line.state} on node {place.node}"
         if place.leaving and place.line.level != STOP_LEVEL:
-            there = " there" * (place.leaving == NOT_WANTED)  # hactl wants it, on another node
-            return f"it is {text}, and about to leave ({place.leaving}{there})"
+            # hactl wants it, on another node or later.
+            why = "not wanted there" if place.leaving == NOT_WANTED else place.leaving
+            return f"it is {text}, and about to leave ({why})"
         if place.line.active:
             return f"it is {text}"
     silent = [
