@@ -2,14 +2,16 @@
 
 An agent makes something, such as a mount: it is there from the middle of a start until a stop that
 succeeds, or until its machine loses power, whatever becomes of processes. What a probe finds there
-is stopped first. Faults let agents fail, in each way that their exit statuses tell apart, and let
-monitors lie. Drawn as in `failing`.
+is stopped first. An agent that fails when it is ready waits for its turn to stop: nothing that
+comes after it runs while its stop does. Faults let agents fail, in each way that their exit
+statuses tell apart, and let monitors lie. Drawn as in `failing`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec.structs import replace
 
@@ -22,7 +24,7 @@ from mosha.core.agent_exits import (
 )
 from mosha.core.instance_names import single
 from mosha.core.status import GroupState
-from mosha.core.supervision.process_events import BecameReady
+from mosha.core.supervision.process_events import BecameReady, Failing
 from mosha.core.supervision.supervisor import EntryEvent
 from mosha.core.tables import STOP_LEVEL, Entry, Mode
 from mosha.core.tell import Tell
@@ -34,6 +36,8 @@ from tests.sim.world import AGENTS, GroupSpec, World
 if TYPE_CHECKING:
     from tests.sim.clinit import Clinit
     from tests.sim.machine import Machine
+
+Act: TypeAlias = "Callable[[Clinit, Child], None]"
 
 SHARE = 0.25
 """So many worlds have them."""
@@ -82,25 +86,50 @@ def run(clinit: Clinit, child: Child, entry: Entry) -> None:
     """Let the process of an agent do its work: probe and start, or stop."""
     takes_s = clinit.specs[single(child.group)].agent_s
     if entry.stops:
-        _later(clinit, child, takes_s, _stop)
+        _begin_to_stop(clinit, child, _stop)
     elif (refusal := _refusal(clinit, child.group)) is not None:
         _later(clinit, child, takes_s, lambda clinit, child: clinit.kill(child, refusal))
     elif child.group in clinit.machine.made:
         clinit.machine.cover("rule agent stopped what its probe found")
-        _later(clinit, child, takes_s, _stop_first)
+        _begin_to_stop(clinit, child, _stop_first)
     else:
         _start(clinit, child)
 
 
 def told_to_stop(clinit: Clinit, child: Child) -> None:
-    """Let the process of an agent stop its service, and end."""
-    child.dying = True
-    _later(clinit, child, clinit.specs[single(child.group)].agent_s, _stop)
+    """Let the process of an agent stop its service, and end; or what has failed, in its turn."""
+    turn, child.turn = child.turn, None
+    if turn is not None:
+        clinit.machine.cover("rule agent stopped in its turn")
+        turn()
+    elif not child.dying:
+        child.dying = True
+        _begin_to_stop(clinit, child, _stop)
 
 
-def _later(
-    clinit: Clinit, child: Child, seconds: float, act: Callable[[Clinit, Child], None]
-) -> None:
+def _ask(clinit: Clinit, child: Child) -> None:
+    """Let the process of an agent say that its service has failed, and wait for its turn."""
+    child.turn = partial(_begin_to_stop, clinit, child, _stop_failed)
+    clinit.feed(EntryEvent(child.group, child.tag, Failing(child.run)))
+
+
+def _begin_to_stop(clinit: Clinit, child: Child, then: Act) -> None:
+    _judge(clinit, child)
+    _later(clinit, child, clinit.specs[single(child.group)].agent_s, then)
+
+
+def _judge(clinit: Clinit, child: Child) -> None:
+    """Judge that an agent's stop begins, or is over: nothing that needs the service runs."""
+    unit = clinit.supervisor.units.get(child.group)
+    if unit is None or child.tag not in unit.processes:
+        return
+    tags = [*unit.processes]
+    after = tags[tags.index(child.tag) + 1 :]
+    users = [it.tag for it in clinit.children[child.group] if it.leader and it.tag in after]
+    clinit.machine.cluster.runs.stops(clinit.machine.id, child.group, child.tag, users)
+
+
+def _later(clinit: Clinit, child: Child, seconds: float, act: Act) -> None:
     def then() -> None:
         if clinit.alive and not child.killed and child in clinit.children.get(child.group, ()):
             act(clinit, child)
@@ -109,14 +138,13 @@ def _later(
 
 
 def _stop(clinit: Clinit, child: Child) -> None:
-    well = _undo(clinit, child.group)
-    clinit.kill(child, STOPPED_WELL if well else STOP_FAILED)
+    clinit.kill(child, STOPPED_WELL if _undo(clinit, child) else STOP_FAILED)
 
 
 def _stop_first(clinit: Clinit, child: Child) -> None:
     if child.dying:
         return
-    if _undo(clinit, child.group):
+    if _undo(clinit, child):
         _start(clinit, child)
     else:
         clinit.kill(child, STOP_FAILED)
@@ -154,22 +182,28 @@ def _watch(clinit: Clinit, child: Child) -> None:
     if _has(machine, "praise", group):
         machine.unmake(group)  # it is lost, and nobody sees that before the fault is over
     elif group not in machine.made or _has(machine, "slander", group):
-        _fail(clinit, child)
+        _ask(clinit, child)
         return
     _later(clinit, child, machine.timing.heartbeat_s, _watch)
 
 
 def _fail(clinit: Clinit, child: Child) -> None:
-    """Let the process of an agent find a failure: it stops the service, and ends."""
+    """Let the start of an agent fail: nothing needs the service yet, which is stopped."""
     if not child.dying:
-        clinit.kill(child, FAILED if _undo(clinit, child.group) else STOP_FAILED)
+        _begin_to_stop(clinit, child, _stop_failed)
 
 
-def _undo(clinit: Clinit, group: str) -> bool:
+def _stop_failed(clinit: Clinit, child: Child) -> None:
+    if not child.dying:
+        clinit.kill(child, FAILED if _undo(clinit, child) else STOP_FAILED)
+
+
+def _undo(clinit: Clinit, child: Child) -> bool:
     """Stop the service; say whether that succeeds."""
-    if _has(clinit.machine, "stuck", group):
+    _judge(clinit, child)
+    if _has(clinit.machine, "stuck", child.group):
         return False
-    clinit.machine.unmake(group)
+    clinit.machine.unmake(child.group)
     return True
 
 

@@ -7,7 +7,7 @@ whose signals fail (EPERM) is not ended by any.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -42,6 +42,7 @@ class Child(Struct, eq=False):
     killed: bool = False
     born: float = 0.0  # true seconds
     agent: bool = False  # it stops its service itself
+    turn: Callable[[], None] | None = None  # what it does when it may stop its service
 
     @property
     def exclusive(self) -> bool:

@@ -334,8 +334,7 @@ class Clinit:
         elif child.killed or monitoring.ignores(self.machine, child):
             return
         elif child.agent:
-            if not child.dying:
-                agents.told_to_stop(self, child)
+            agents.told_to_stop(self, child)
         elif self.machine.weather.of("hangstop", self.machine.id) is not None:
             self.machine.cover("fault process ignores signals")
         elif not child.dying:

@@ -82,6 +82,7 @@ EXERCISED: tuple[str, ...] = (
     *(f"fault {kind}" for kind in ALL_KINDS),
     *(f"fault agent {kind}" for kind in AGENTS),
     *("rule agent left to the next clinit", "rule agent stopped what its probe found"),
+    "rule agent stopped in its turn",
     "rule leftover without evidence of a death",
     *("fault service not ready", "rule service not ready in time", "rule service ready"),
 )

@@ -287,6 +287,43 @@ ENTRIES: tuple[Mutant, ...] = (
         "test_in_no_order_of_events_is_anything_started_that_needs_what_is_lost",
     ),
     Mutant(
+        "an agent that has failed stops before what needs it has ended",
+        "C3",
+        "mosha.core.supervision.unit",
+        "            self.group(groups.EntryLost(lost_entries.cause_of(process)))\n",
+        "            self.group(groups.EntryLost(lost_entries.cause_of(process)))\n"
+        "            self.effects += lost_entries.told_to_stop(self._all())\n",
+    ),
+    Mutant(
+        "what comes right after a failed agent is not stopped",
+        "C3",
+        "mosha.core.supervision.lost_entries",
+        "lambda p: not goes(p), processes), 1, None)",
+        "lambda p: not goes(p), processes), 2, None)",
+    ),
+    Mutant(
+        "what comes before a failed agent is stopped in place of what comes after it",
+        "C3",
+        "mosha.core.supervision.lost_entries",
+        "itertools.dropwhile(lambda p: not goes(p), processes)",
+        "itertools.takewhile(lambda p: not goes(p), processes)",
+    ),
+    Mutant(
+        "an agent that waits for its turn is never told",
+        "C3",
+        "mosha.core.supervision.lost_entries",
+        '"TERM", Scope.LEADER) for p in processes if p.asks)',
+        '"TERM", Scope.LEADER) for p in processes if p.asks and p.leader is None)',
+    ),
+    Mutant(
+        "what a killed agent has left is stopped under what needs it",
+        "C3",
+        "mosha.core.supervision.process",
+        "return EntryTrigger.TURN if process.entry.wrapped else EntryTrigger.RESPAWN",
+        "return EntryTrigger.RESPAWN",
+        scenario="a-mount-whose-supervisor-is-killed",
+    ),
+    Mutant(
         "a service is signalled before its agent stops it",
         "C6",
         "mosha.core.supervision.process",

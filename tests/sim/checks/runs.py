@@ -1,9 +1,12 @@
 """An entry has one run at a time, and nothing starts before what it has to wait for.
 
-That is, under a claim, the tests of its group; and at a level, what is before it and not ready.
+That is, under a claim, the tests of its group; and at a level, what is before it and not ready. Nor
+does anything run that needs the service of an agent while its stop does.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from mosha.core.tables import TEST_LEVEL
 from tests.sim.checks import Checker
@@ -33,6 +36,14 @@ class Runs(Checker):
         if not ready:
             raise self.truth.violated(
                 self.name, f"{group} {what} on node {node} before its service is ready"
+            )
+
+    def stops(self, node: int, group: str, tag: str, users: Sequence[str]) -> None:
+        """Judge a stop of an agent; `users` run, which come after it."""
+        if users:
+            raise self.truth.violated(
+                self.name,
+                f"{tag} of {group} is stopped on node {node} while {', '.join(users)} runs",
             )
 
     def needs_test(self, node: int, group: str, term: int, level: str) -> None:
