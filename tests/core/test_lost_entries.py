@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mosha.core.agent_exits import UNUSABLE_HERE
+from mosha.core.agent_exits import STOP_FAILED, UNUSABLE_HERE
 from mosha.core.status import EntryVerb, GroupState
 from mosha.core.supervision.process_events import Scope, Signal
 from mosha.core.supervision.process_table import ProcessState
@@ -192,7 +192,7 @@ def test_what_comes_after_one_that_is_stopped_is_not_started_by_an_operator() ->
     for verb in (EntryVerb.START, EntryVerb.RESTART):
         world = world.order_entry("web", verb)
         assert world.reply.text == (
-            "web may use disk, which comes before it and does not run: mosha start g disk"
+            "web may use disk, which comes before it and is not ready: mosha start g disk"
         )
     world = world.order_entry("disk", EntryVerb.START).ready("disk")
     world = world.order_entry("db", EntryVerb.START)
@@ -286,3 +286,87 @@ def test_in_no_order_of_events_is_anything_started_that_needs_what_is_lost() -> 
         assert world.unit.group.state is not GroupState.DONE, world
         if world.unit.group.state is GroupState.STARTING:
             assert not {"r", "n"} & set(running(world)), world
+
+
+# --- agents whose process was killed -------------------------------------------------------------
+
+TWO = ("g:disk:1:ocf:Filesystem", "g:db:1:respawn:x", "g:ag:1:ocf:Dummy", "g:web:1:respawn:x")
+
+
+def with_two() -> World:
+    world = world_of(*TWO).tell("1").ready("disk").ready("ag")
+    assert state_of(world) == "1 DONE"
+    return world
+
+
+def undone(world: World) -> list[str]:
+    """Return the agents that the last step has had stopped by a run that does nothing else."""
+    found = (effect for effect in world.effects if isinstance(effect, Launch))
+    return [effect.entry.stops for effect in found if effect.entry.stops]
+
+
+def test_an_agent_whose_process_was_killed_is_stopped_before_what_comes_before_it_is_touched() -> (
+    None
+):
+    world = with_two().end("ag", -9).failing("disk")
+    assert (launched(world), signals(world)) == ([], [("db", "INT")])
+    world = world.end("web").settle()
+    assert (undone(world), launched(world), signals(world)) == (["ag"], ["ag"], [])
+    world = world.end("db").settle()
+    assert (undone(world), signals(world)) == ([], [])
+    world = world.end("ag", 0).settle()
+    assert signals(world) == [("disk", "TERM")]
+    world = world.end("disk", 1).settle()
+    assert (launched(world), undone(world)) == (["disk"], [])
+
+
+def test_it_is_stopped_before_what_comes_before_it_also_when_its_group_stops() -> None:
+    world = with_two().end("ag", -9).tell("stop").end("db").end("web").settle()
+    assert (undone(world), signals(world)) == (["ag"], [])
+    world = world.end("ag", 0).settle()
+    assert (undone(world), signals(world)) == ([], [("disk", "TERM")])
+    world = world.end("disk", 0).settle()
+    assert state_of(world) == "stop STARTING"
+
+
+def test_what_fails_to_stop_then_is_not_stopped_again_and_again() -> None:
+    world = with_two().end("ag", -9).tell("stop").end("db").end("web").settle()
+    world = world.end("ag", STOP_FAILED).settle()
+    assert (undone(world), signals(world)) == ([], [("disk", "TERM")])
+
+
+def test_one_that_pauses_is_stopped_by_its_agent_when_an_operator_stops_it() -> None:
+    world = world_of("g:ag:1:ocf:Dummy").tell("1")
+    while world.unit.processes["ag"].state is not ProcessState.PAUSING:
+        world = world.ready("ag").end("ag", -9).settle()
+    world = world.order_entry("ag", EntryVerb.STOP)
+    assert (world.reply.ok, undone(world)) == (True, ["ag"])
+    assert world.unit.processes["ag"].obeyed == ()
+    world = world.end("ag", 0).settle()
+    assert world.unit.processes["ag"].state is ProcessState.STOPPED
+    assert world.unit.processes["ag"].obeyed == ("stop.0",)
+
+
+def test_a_unit_whose_process_was_killed_is_ended_by_signals_before_what_comes_before_it() -> None:
+    lines = (TWO[0], "g:ag:1:systemd:x.service", TWO[3])
+    world = world_of(*lines).tell("1").ready("disk").ready("ag")
+    world = world.end("ag", -9, elsewhere=True).failing("disk").end("web").settle()
+    assert signals(world) == [("ag", "TERM")]
+    assert signals(world.wait()) == [("ag", "KILL")]
+    assert signals(world.vanish("ag").settle()) == [("disk", "TERM")]
+
+
+@pytest.mark.parametrize("verb", [EntryVerb.START, EntryVerb.RESTART])
+def test_nothing_is_started_by_an_operator_before_what_it_may_use_is_ready(verb: EntryVerb) -> None:
+    world = with_two()
+    for tag in ("web", "ag", "db"):
+        world = world.order_entry(tag, EntryVerb.STOP).end(tag).settle()
+    world = world.order_entry("disk", EntryVerb.RESTART)
+    for _ in ("it stops", "it starts"):
+        world = world.order_entry("db", verb)
+        assert world.reply.text == (
+            "db may use disk, which comes before it and is not ready: wait until it is"
+        )
+        world = world.end("disk").settle() if world.unit.processes["disk"].leader else world
+    world = world.ready("disk").order_entry("db", verb)
+    assert (world.reply.ok, "db" in running(world)) == (True, True)

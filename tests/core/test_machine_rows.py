@@ -43,6 +43,7 @@ AWAITED = (
 MONITORED = ("g:w:1:monitor(failures=2):x", "g:r:1:respawn:x", "g:s:stop:once:x")
 AGENTS = ("g:a:1:ocf:Dummy", "g:r:1:respawn:x")
 LATE = ("g:a:1:address(start=20s):192.0.2.1/24 dev eth0",)
+UNATTENDED = ("g:a:1:ocf:Dummy", "g:n:1:respawn:x", "g:b:1:ocf:Dummy")
 HASTY_AGENT = ("g:r:1:ocf:Dummy",)
 NEEDED = (*AGENTS, "g:n:1:respawn(ready=notify):x")
 TESTS = ("g:p:1:test:x", "g:q:1:test:x")
@@ -144,10 +145,26 @@ def refused(world: World) -> Iterator[tuple[str, World]]:
     for tag, alive in world.alive.items():
         if alive.run:
             yield f"{tag} is in vain", world.end(tag, UNUSABLE_HERE)
+            yield f"{tag} is killed", world.end(tag, -9)
             yield (
                 f"{tag} is in vain, and leaves something",
                 world.end(tag, UNUSABLE_HERE, in_session=True),
             )
+
+
+def unattended(world: World) -> Iterator[tuple[str, World]]:
+    """Yield what happens to agents whose processes are killed, and what operators do then."""
+    yield "tell 1", world.tell("1")
+    for name, after in fates(world):
+        if name == "wait" or "answer" in name or "cannot be started" in name:
+            yield name, after
+    for tag, alive in world.alive.items():
+        if alive.run:
+            yield f"{tag} is ready", world.ready(tag)
+            yield f"{tag} is killed", world.end(tag, -9)
+            yield f"{tag} is in vain", world.end(tag, UNUSABLE_HERE)
+    for tag in world.unit.processes:
+        yield f"stop {tag}", world.order_entry(tag, EntryVerb.STOP)
 
 
 def hasty(world: World) -> Iterator[tuple[str, World]]:
@@ -159,6 +176,15 @@ def hasty(world: World) -> Iterator[tuple[str, World]]:
     }
     there = {**world.unit.processes, **hurried}
     yield from moves(replace(world, unit=replace(world.unit, processes=there)))
+
+
+def hasty_unattended(world: World) -> Iterator[tuple[str, World]]:
+    """Yield that of an agent that has come back too often already."""
+    known = world.unit.processes
+    hurried = {tag: replace(p, rapid_restarts=Limits().haste_max + 1) for tag, p in known.items()}
+    there = replace(world, unit=replace(world.unit, processes=hurried))
+    yield "tell 2", there.tell("2")
+    yield from unattended(there)
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +202,9 @@ def taken() -> Iterator[tuple[Taken, Taken]]:
         explore(world_of(*AGENTS), refused, WORLDS_MAX // 6)
         explore(world_of(*LATE), awaited, WORLDS_MAX // 6)
         explore(world_of(*HASTY_AGENT), awaited, WORLDS_MAX // 6)
+        explore(world_of(*UNATTENDED[:1]), unattended, WORLDS_MAX // 6)
+        explore(world_of(*UNATTENDED), unattended, WORLDS_MAX // 3)
+        explore(world_of(*HASTY_AGENT), hasty_unattended, WORLDS_MAX // 6)
         explore(world_of(*NEEDED), awaited, WORLDS_MAX // 6)
         explore(world_of(*ORDERED), ordered, WORLDS_MAX // 3)
         yield of_groups, of_processes

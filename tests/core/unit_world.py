@@ -221,7 +221,7 @@ def key_of(world: World) -> object:
     processes = tuple(
         (
             *(tag, p.state, p.then, p.leader, p.ready, p.lost, p.asks, min(p.escalation_step, 3)),
-            *(p.rapid_restarts, p.due is None),
+            *(p.unattended, p.rapid_restarts, p.due is None),
         )
         for tag, p in world.unit.processes.items()
     )

@@ -88,7 +88,7 @@ ENTRIES: tuple[Mutant, ...] = (
     Mutant(
         "what an agent could not stop is sought in the session of its wrapper only",
         "C3",
-        "mosha.core.supervision.process",
+        "mosha.core.supervision.ending",
         "process.prevented or process.unstopped else",
         "process.prevented else",
         test="test_ocf_entries.py::"
@@ -326,7 +326,7 @@ ENTRIES: tuple[Mutant, ...] = (
     Mutant(
         "a service is signalled before its agent stops it",
         "C6",
-        "mosha.core.supervision.process",
+        "mosha.core.supervision.ending",
         "alone = process.entry.wrapped and process.leader and name != KILL",
         "alone = False",
         test="test_ocf_entries.py::test_a_stop_signals_the_leader_alone_and_leaves_the_rest_to_it",

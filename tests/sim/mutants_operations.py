@@ -110,7 +110,7 @@ OPERATIONS: tuple[Mutant, ...] = (
     Mutant(
         "an entry is started again beside what it left",
         "orders",
-        "mosha.core.supervision.process",
+        "mosha.core.supervision.ending",
         "if process.state not in ENDING and not process.leader:",
         "if process.state is ProcessState.CLEARING:",
         test="test_entry_orders.py::"

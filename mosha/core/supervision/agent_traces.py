@@ -91,7 +91,7 @@ def news(group: str, before: Traces, after: Traces) -> tuple[Remember, ...]:
 
 def launched(traces: Traces, entry: Entry) -> Traces:
     """Return the traces after the launch of an entry."""
-    if entry.mode is not Mode.OCF:
+    if entry.mode is not Mode.OCF or entry.stops:
         return traces
     clean = entry.tag not in traces or refused(traces, entry.tag)
     trace = Trace.LAUNCHED if clean else Trace.STARTED

@@ -93,8 +93,10 @@ def _by_others(process: Process, processes: Iterable[Process], verb: EntryVerb) 
     if missing is None:
         return ""
     first = missing.entry.tag
-    start = f"mosha start {group} {first}" if missing.held else f"mosha restart {group}"
-    return f"{tag} may use {first}, which comes before it and does not run: {start}"
+    before = f"{tag} may use {first}, which comes before it and is not ready"
+    if missing.held:
+        return f"{before}: mosha start {group} {first}"
+    return f"{before}: " + (f"mosha restart {group}" if missing.in_vain else "wait until it is")
 
 
 def nothing_to_do(process: Process, verb: EntryVerb) -> str:

@@ -24,7 +24,7 @@ from mosha.core.supervision.process_events import (
     StopOrdered,
 )
 from mosha.core.supervision.process_record import Process
-from mosha.core.supervision.process_table import LIVE, ProcessState
+from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import Entry
 from mosha.core.tell import EntryOrder
 
@@ -79,7 +79,7 @@ def are_started(processes: Sequence[Process]) -> bool:
 def are_alive(processes: Sequence[Process]) -> bool:
     """Say whether a process of any of the dependants may be alive."""
     tags = dependants(processes)
-    return any(p.entry.tag in tags and p.state in LIVE for p in processes)
+    return any(p.entry.tag in tags and p.may_live for p in processes)
 
 
 def users_of(process: Process, processes: Iterable[Process]) -> tuple[str, ...]:
@@ -87,13 +87,19 @@ def users_of(process: Process, processes: Iterable[Process]) -> tuple[str, ...]:
     if process.state is not ProcessState.RUNNING or not process.entry.wrapped:
         return ()
     after = itertools.dropwhile(lambda p: p is not process, processes)
-    return tuple(p.entry.tag for p in after if p is not process and p.state in LIVE)
+    return tuple(p.entry.tag for p in after if p is not process and p.may_live)
 
 
 def missing_before(process: Process, processes: Iterable[Process]) -> Process | None:
-    """Return the first agent, unit or address before an entry that does not run; None: all do."""
+    """Return the first agent, unit or address before an entry that is not ready; None: all are."""
     before = itertools.takewhile(lambda p: p is not process, processes)
-    return next((p for p in before if p.entry.wrapped and (p.held or p.in_vain or p.lost)), None)
+    return next((p for p in before if p.entry.wrapped and not _serves(p)), None)
+
+
+def _serves(process: Process) -> bool:
+    return process.state is ProcessState.OFF or (
+        process.state is ProcessState.RUNNING and process.ready
+    )
 
 
 def ordered(

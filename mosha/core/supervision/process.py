@@ -32,7 +32,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mosha.core.escalation import KILL, Limits, kill_rung, ladder_step
+from mosha.core.escalation import Limits
+from mosha.core.supervision import ending
 from mosha.core.supervision.failures import Severity
 from mosha.core.supervision.process_events import (
     AlarmRang,
@@ -45,12 +46,10 @@ from mosha.core.supervision.process_events import (
     Failing,
     Healthy,
     KillAsked,
-    NotReady,
     Ready,
     RestartOrdered,
     Retried,
     Scope,
-    Signal,
     Spawn,
     Spawned,
     SpawnFailed,
@@ -60,9 +59,7 @@ from mosha.core.supervision.process_events import (
     StopAsked,
     StopOrdered,
     Throttled,
-    TimedOut,
     Unhealthy,
-    Watch,
 )
 from mosha.core.supervision.process_record import (
     Process,
@@ -149,13 +146,8 @@ def _is_late(process: Process, event: Event) -> bool:
 
 def _awaited(process: Process) -> Scope | None:
     if process.state is ProcessState.CLEARING:
-        return _cleared(process)
+        return ending.cleared(process)
     return Scope.ENTRY if process.state in ENDING else None
-
-
-def _cleared(process: Process) -> Scope:
-    """Return the scope to clear; the session of an unknown process is not known."""
-    return Scope.ENTRY if process.prevented or process.unstopped else Scope.SESSION
 
 
 _MEANINGS: dict[type, EntryTrigger] = {
@@ -190,9 +182,24 @@ def _read(process: Process, event: Event, now: float, limits: Limits) -> EntryTr
             return EntryTrigger.LOSE if lost else EntryTrigger.RETRY
         case Exited():
             return _read_end(process, event, limits)
-        case RestartOrdered(in_turn=True):
-            return None
-    return _MEANINGS.get(type(event))
+    return _meaning(process, event)
+
+
+_UNDOES: dict[type, EntryTrigger] = {
+    StopAsked: EntryTrigger.UNDO,
+    StopOrdered: EntryTrigger.UNDO_ORDERED,
+}
+
+
+_UNDONE_IN = (ProcessState.WAITING, ProcessState.PAUSING, ProcessState.RETRYING)
+
+
+def _meaning(process: Process, event: Event) -> EntryTrigger | None:
+    if isinstance(event, RestartOrdered) and event.in_turn:
+        return None
+    undoes = process.unattended and process.state in _UNDONE_IN
+    usual = _MEANINGS.get(type(event))
+    return _UNDOES.get(type(event), usual) if undoes else usual
 
 
 def _read_end(process: Process, event: Exited, limits: Limits) -> EntryTrigger:
@@ -255,15 +262,15 @@ def _enter(
         case ((ProcessState.RETRYING | ProcessState.IDLE), _):
             return replace(process, state=state, due=_again_at(process, state, now, limits)), ()
         case ProcessState.CLEARING, _:
-            return _clear(process, trigger, now, limits)
-        case ProcessState.STOPPING, trigger if trigger in _THEN:
-            return _stop(process, trigger, now, limits)
+            return ending.clear(process, trigger, now, limits)
+        case ProcessState.STOPPING, trigger if trigger in ending.THEN:
+            return ending.stop(process, trigger, now, limits)
         case ProcessState.TIMED_OUT, EntryTrigger.TIME_OUT:
-            return _time_out(process, now, limits)
+            return ending.time_out(process, now, limits)
         case ProcessState.STOPPING | ProcessState.TIMED_OUT, EntryTrigger.ALARM:
-            return _signal(process, now, limits)
+            return ending.signal(process, now, limits)
         case ProcessState.STOPPING | ProcessState.TIMED_OUT, EntryTrigger.LEADER_DEAD:
-            return _leader_gone(process, now, limits)
+            return ending.leader_gone(process, now, limits)
         case ((ProcessState.WAITING | ProcessState.STOPPED), _):
             # The throttle goes on while it waits for its turn.
             process = process if trigger is EntryTrigger.TURN else rested(process)
@@ -306,91 +313,3 @@ def _run(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[E
         unstopped=False,
     )
     return process, (Spawn(process.entry, process.run),)
-
-
-def _clear(
-    process: Process, trigger: EntryTrigger, now: float, limits: Limits
-) -> tuple[Process, tuple[Effect, ...]]:
-    entry, run = process.entry, process.run
-    if trigger is EntryTrigger.ALARM:
-        name, next_s = ladder_step(process.escalation_step, limits, entry.stop_schedule)
-        again = replace(process, due=now + next_s, escalation_step=process.escalation_step + 1)
-        return again, (Signal(entry, run, name, _cleared(process)),)
-    escalation_step = kill_rung(limits, entry.stop_schedule)
-    due = now + limits.clear_to_kill_s
-    process = replace(
-        process, state=ProcessState.CLEARING, due=due, escalation_step=escalation_step
-    )
-    if trigger is EntryTrigger.LOSE:  # it has been sent SIGKILL
-        return process, (Watch(entry, run, Scope.ENTRY),)
-    scope = _cleared(process)
-    return process, (Signal(entry, run, "TERM", scope), Watch(entry, run, scope))
-
-
-_THEN = {
-    EntryTrigger.STOP: Then.WAIT,
-    EntryTrigger.KILL: Then.WAIT,
-    EntryTrigger.STOP_ORDERED: Then.STAY,
-    EntryTrigger.START_ORDERED: Then.START,
-    EntryTrigger.RESTART_ORDERED: Then.START,
-}
-"""What stops an entry -> what follows when it has ended."""
-
-
-def _stop(
-    process: Process, trigger: EntryTrigger, now: float, limits: Limits
-) -> tuple[Process, tuple[Effect, ...]]:
-    then = _THEN[trigger]
-    process = replace(process, then=then, ordered=process.ordered if then is not Then.WAIT else ())
-    if trigger is not EntryTrigger.KILL and process.state in ENDING:
-        return replace(process, state=ProcessState.STOPPING), ()
-    effects: tuple[Effect, ...] = ()
-    if process.state not in ENDING and not process.leader:
-        effects = (Watch(process.entry, process.run, Scope.ENTRY),)
-    last = kill_rung(limits, process.entry.stop_schedule)
-    escalation_step = max(process.escalation_step, last) if trigger is EntryTrigger.KILL else 0
-    process = replace(process, state=ProcessState.STOPPING, escalation_step=escalation_step)
-    process, signals = _signal(process, now, limits)
-    return process, signals + effects
-
-
-def _time_out(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
-    limit_s = process.entry.limit_s or 0.0
-    awaited = process.entry.awaited
-    text = f"not ready within {limit_s:g} s" if awaited else f"timed out after {limit_s:g} s"
-    process = replace(
-        process,
-        state=ProcessState.TIMED_OUT,
-        escalation_step=0,
-        timed_out=True,
-        exit=text,
-        said="",
-        error="",
-    )
-    process, signals = _signal(process, now, limits)
-    late = NotReady(process.entry, limit_s) if awaited else TimedOut(process.entry, limit_s)
-    return process, (late, *signals)
-
-
-def _leader_gone(
-    process: Process, now: float, limits: Limits
-) -> tuple[Process, tuple[Effect, ...]]:
-    """Wait for what the leader has left; what the stop of an agent has left is ended soon."""
-    entry, run = process.entry, process.run
-    watch = Watch(entry, run, Scope.ENTRY)
-    last = kill_rung(limits, entry.stop_schedule)
-    if not entry.wrapped or process.escalation_step > last:
-        return process, (watch,)
-    process = replace(process, escalation_step=last, due=now + limits.clear_to_kill_s)
-    return process, (Signal(entry, run, "TERM", Scope.ENTRY), watch)
-
-
-def _signal(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
-    name, next_s = ladder_step(process.escalation_step, limits, process.entry.stop_schedule)
-    # What runs an agent or a unit stops that itself: what else is in the entry belongs to that.
-    alone = process.entry.wrapped and process.leader and name != KILL
-    scope = Scope.LEADER if alone else Scope.ENTRY
-    signal = Signal(process.entry, process.run, name, scope)
-    return replace(process, escalation_step=process.escalation_step + 1, due=now + next_s), (
-        signal,
-    )

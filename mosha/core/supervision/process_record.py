@@ -32,7 +32,7 @@ from mosha.core.supervision.process_events import (
     StartOrdered,
     StopOrdered,
 )
-from mosha.core.supervision.process_table import ProcessState
+from mosha.core.supervision.process_table import LIVE, ProcessState
 from mosha.core.tables import Entry, Mode
 
 ORDERS_REMEMBERED_MAX = 16
@@ -64,9 +64,10 @@ class Process(Struct, frozen=True):
     the entry had to pause although its runs succeeded. `severity` is how grave the end of the last
     run was: what is not soft is not started again. `unstopped`: it was of an agent that could not
     stop its service, or was killed before it was ready: its processes are ended before the next
-    run. `lost`: an agent, a unit or an address has failed and is not ready again; `asks`: its run
-    waits for SIGTERM before it stops. `succeeded`: a run of it has, since its group came to its
-    level.
+    run. `unattended`: a wrapper was killed; its service, which may be there, is stopped by
+    the next one, or before what comes before it. `lost`: an agent, a unit or an address has failed
+    and is not ready again; `asks`: its run waits for SIGTERM before it stops. `succeeded`: a run of
+    it has, since its group came to its level.
     """
 
     entry: Entry
@@ -91,6 +92,7 @@ class Process(Struct, frozen=True):
     failed_at: tuple[float, ...] = ()
     severity: Severity = Severity.SOFT
     unstopped: bool = False
+    unattended: bool = False
     succeeded: bool = False
     lost: bool = False
     asks: bool = False
@@ -102,6 +104,11 @@ class Process(Struct, frozen=True):
     def awaited(self) -> bool:
         """Whether it is not ready, and what comes after it waits until it is."""
         return self.entry.awaited and not self.ready
+
+    @property
+    def may_live(self) -> bool:
+        """Whether anything of it may be there that has to be stopped."""
+        return self.state in LIVE or (self.state is ProcessState.WAITING and self.unattended)
 
     @property
     def in_vain(self) -> bool:
@@ -118,6 +125,10 @@ class Process(Struct, frozen=True):
     def restarting(self) -> bool:
         """Whether it is being stopped to be started again, as an operator ordered."""
         return self.state is ProcessState.STOPPING and self.then is Then.START
+
+
+ATTENDED = (Mode.OCF, Mode.SYSTEMD)
+"""The modes whose processes attend to a service that outlives them."""
 
 
 def new_process(entry: Entry) -> Process:
@@ -153,7 +164,7 @@ def noted(process: Process, event: Event, now: float) -> Process:
         case Spawned(_, pid):
             return replace(process, pid=pid, error="", prevented=False)
         case BecameReady():
-            return replace(process, ready=True, lost=False)
+            return replace(process, ready=True, lost=False, unattended=False)
         case Failing():
             return replace(process, ready=False, lost=True, asks=True)
         case SpawnPrevented(_, reason):
@@ -177,7 +188,9 @@ def noted(process: Process, event: Event, now: float) -> Process:
                 unstopped = is_unstopped(mode, code, early=early)
                 lost = lost and severity is Severity.SOFT  # else its group fails
                 process = replace(process, severity=severity, unstopped=unstopped, lost=lost)
-            return replace(_without_leader(process), daemonized=daemonized, exit=text, said=said)
+            killed = running and process.entry.mode in ATTENDED and ended.code < 0
+            process = replace(process, unattended=killed, exit=text, said=said)
+            return replace(_without_leader(process), daemonized=daemonized)
         case RestartOrdered(order, in_turn=True):
             gone = replace(afresh(process), ready=False, lost=True, asks=True)
             return replace(gone, ordered=(*process.ordered, order)[-ORDERS_REMEMBERED_MAX:])

@@ -50,6 +50,8 @@ class EntryTrigger(enum.Enum):
     RESPAWN = enum.auto()
     PAUSE = enum.auto()
     TURN = enum.auto()  # it is started when its turn comes
+    UNDO = enum.auto()  # what nobody attends is stopped: by its agent, or by signals
+    UNDO_ORDERED = enum.auto()  # the same, for an operator
     RETRY = enum.auto()
     LOSE = enum.auto()
     CLEAR = enum.auto()
@@ -75,6 +77,12 @@ _T = EntryTrigger
 TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.WAITING, _T.START): _S.RUNNING,
     (_S.WAITING, _T.STOP): _S.WAITING,
+    (_S.WAITING, _T.UNDO): _S.STOPPING,
+    (_S.WAITING, _T.UNDO_ORDERED): _S.STOPPING,
+    (_S.PAUSING, _T.UNDO): _S.STOPPING,
+    (_S.PAUSING, _T.UNDO_ORDERED): _S.STOPPING,
+    (_S.RETRYING, _T.UNDO): _S.STOPPING,
+    (_S.RETRYING, _T.UNDO_ORDERED): _S.STOPPING,
     (_S.WAITING, _T.KILL): _S.WAITING,
     (_S.RUNNING, _T.FINISH): _S.DONE,
     (_S.RUNNING, _T.PASS): _S.PASSED,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mosha.core.supervision.process_record import Process, Then
-from mosha.core.supervision.process_table import LIVE, ProcessState
+from mosha.core.supervision.process_table import ProcessState
 
 
 def stopped_first(
@@ -21,7 +21,7 @@ def stopped_first(
     """
     found: list[str] = []
     for process in reversed(processes):
-        if process.state in LIVE and chosen(process):
+        if process.may_live and chosen(process):
             if found and process.entry.wrapped:
                 continue
             found.append(process.entry.tag)
@@ -33,6 +33,6 @@ def stopped_next(processes: Sequence[Process], chosen: Callable[[Process], bool]
     for process in reversed(processes):
         if process.state is ProcessState.STOPPING and process.then is Then.WAIT:
             return None
-        if process.state in LIVE and chosen(process):
+        if process.may_live and chosen(process):
             return process.entry.tag
     return None

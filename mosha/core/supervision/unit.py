@@ -286,7 +286,7 @@ class _Work:
                 return self._judge() if any(p.in_vain for p in self._all()) else None
             case GroupState.HALTING if group.sweep is Sweep.NOT_YET:
                 self._stop_next(lambda _: True)
-                live = any(p.state in LIVE for p in self._all())
+                live = any(p.may_live for p in self._all())
                 return None if live else groups.LeaversGone()
         return None
 
@@ -341,7 +341,7 @@ class _Work:
         """Say whether any entry is alive that has to end before the wanted level starts."""
         leaves = self._leavers()
         return any(
-            p.state is ProcessState.STOPPING or (p.state in LIVE and leaves(p)) for p in self._all()
+            p.state is ProcessState.STOPPING or (p.may_live and leaves(p)) for p in self._all()
         )
 
     def _leavers(self) -> Callable[[Process], bool]:
