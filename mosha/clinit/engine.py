@@ -69,6 +69,7 @@ class Engine:
         self.halted = asyncio.Event()
         self.news = Subscribers(self.report)
         self.on_change: Callable[[], None] = lambda: None
+        self.bury: Callable[[], None] = lambda: None  # see `reaper.py`
         self.on_danger: Callable[[], None] = lambda: None  # see `self_fence.py`
         self.watchdog: ArmedWatchdog | None = None
         self._tasks: TaskGroup
@@ -324,6 +325,8 @@ class Engine:
             logs.get().warning("lease_ended", **names)
 
     def _launch(self, launch: Launch) -> None:
+        if launch.entry.wrapped:  # agents take a zombie for a process of their service
+            self.bury()
         loop = self._loop(launch.entry.group, launch.entry.tag)
         loop.order(launch)
         if not loop.running:

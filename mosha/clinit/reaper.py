@@ -2,7 +2,7 @@
 
 Leaders are waited for by their pidfd, one descriptor each. For all others SIGCHLD says that
 something has ended; then what waits for emptiness checks at once, and the dead are reaped a
-little later, many at a time.
+little later, many at a time; before an agent is started, at once.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Reaper:
         self._family = Descendants()
         self._timer: asyncio.TimerHandle | None = None
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._ended)
+        engine.bury = self._reap_now
 
     def close(self) -> None:
         """Stop reaping."""
@@ -39,6 +40,11 @@ class Reaper:
         self._engine.something_ended()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(REAP_DELAY_S, self._reap_later)
+
+    def _reap_now(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._reap_later()
 
     def _reap_later(self) -> None:
         self._timer = None
