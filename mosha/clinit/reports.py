@@ -62,6 +62,7 @@ def _entry_report(
     process: Process, said: Said, notified: Notification, *, whole: bool
 ) -> EntryReport:
     failed = process.failures + process.daemonized > 0 or process.state in _FAILED
+    failed = failed or process.unattended
     lines = LINES_MAX if whole else SAID_OF_FAILED_MAX
     return EntryReport(
         tag=process.entry.tag,
@@ -85,6 +86,7 @@ def _entry_report(
         restarting=process.restarting,
         obeyed=process.obeyed,
         ready=not process.awaited,
+        unattended=process.unattended,
         status=notified.status or "",
         degraded=notified.degraded,
         attributes=process.entry.options.process,

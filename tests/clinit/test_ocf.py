@@ -170,6 +170,49 @@ def test_what_needs_a_service_and_is_slow_to_stop_never_sees_it_gone(
     assert not (place / "bare").exists()
 
 
+def test_a_stop_for_an_operator_that_fails_is_said_to_and_is_tried_again_by_the_next_order(
+    agent: FakeAgent, start_in: Start
+) -> None:
+    agent.hook("stop", "test -e mended || fail 1 'target is busy'")
+    d = start_in("g:a:1:ocf(interval=1h):Sleeper state=x\n")
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    assert d.ask(EntryOrder("g", "a", EntryVerb.STOP, "1.1.1", 0)).ok
+    wait_until(lambda: d.entry("a").state == "stopped")
+    assert d.entry("a").unattended
+    assert "target is busy" in d.entry("a").exit_said
+    (agent.directory / "mended").touch()
+    assert d.ask(EntryOrder("g", "a", EntryVerb.STOP, "1.1.2", 0)).ok
+    wait_until(lambda: "1.1.2" in d.entry("a").obeyed)
+    assert not d.entry("a").unattended
+    assert verbs(agent)[-3:] == ["stop", "stop", "monitor"]
+
+
+def test_a_killed_agent_is_stopped_before_what_comes_before_it(
+    agent: FakeAgent, start_in: Start
+) -> None:
+    """Two entries of one agent, as a volume and a service on it."""
+    agent.hook("start", "touch made-$OCF_RESOURCE_INSTANCE; exit 0")
+    agent.hook("monitor", "test -e made-$OCF_RESOURCE_INSTANCE || exit 7; exit 0")
+    agent.hook(
+        "stop", "echo $OCF_RESOURCE_INSTANCE >>order; rm made-$OCF_RESOURCE_INSTANCE; exit 0"
+    )
+    d = start_in(
+        "g:a:1:ocf(interval=1h):Sleeper state=x\n"
+        "g:b:1:ocf(interval=1h):Sleeper state=x\n"
+        "g:c:1:respawn(stop=INT/1s):trap '' INT; while :; do sleep 0.1; done\n"
+    )
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    os.kill(d.entry("b").pid, signal.SIGKILL)
+    d.wait_for("1 STOPPING")
+    d.tell("g", "stop")
+    d.wait_for("stop PASSED")
+    order = (agent.directory / "order").read_text().split()
+    assert order[:2] == ["b", "a"]
+    assert verbs(agent).count("start") == 2
+
+
 def test_the_service_is_not_signalled_but_stopped(agent: FakeAgent, start_in: Start) -> None:
     agent.hook("stop", "runs && touch alive-at-stop")
     d = start_in(TABLE)

@@ -370,3 +370,28 @@ def test_nothing_is_started_by_an_operator_before_what_it_may_use_is_ready(verb:
         world = world.end("disk").settle() if world.unit.processes["disk"].leader else world
     world = world.ready("disk").order_entry("db", verb)
     assert (world.reply.ok, "db" in running(world)) == (True, True)
+
+
+def test_one_that_could_not_be_stopped_for_an_operator_is_not_taken_for_stopped() -> None:
+    world = with_two()
+    for tag in ("web", "ag"):
+        world = world.order_entry(tag, EntryVerb.STOP)
+        world = world.end(tag, STOP_FAILED if tag == "ag" else 0).settle()
+    process = world.unit.processes["ag"]
+    assert (process.state, process.unattended) == (ProcessState.STOPPED, True)
+    world = world.order_entry("db", EntryVerb.STOP).end("db").settle()
+    assert "ag may use disk" in world.order_entry("disk", EntryVerb.STOP).reply.text
+    world = world.order_entry("ag", EntryVerb.STOP)
+    assert (world.reply.ok, world.reply.text, undone(world)) == (True, "", ["ag"])
+    world = world.end("ag", -9).settle().order_entry("ag", EntryVerb.STOP)
+    assert undone(world) == ["ag"]
+    world = world.end("ag", 0).settle()
+    assert not world.unit.processes["ag"].unattended
+    assert world.order_entry("disk", EntryVerb.STOP).reply.ok
+
+
+def test_one_that_could_not_be_stopped_for_an_operator_is_stopped_first_with_its_group() -> None:
+    world = with_two().order_entry("web", EntryVerb.STOP).end("web").settle()
+    world = world.order_entry("ag", EntryVerb.STOP).end("ag", STOP_FAILED).settle()
+    world = world.tell("stop")
+    assert (undone(world), signals(world)) == (["ag"], [("db", "INT")])

@@ -136,6 +136,30 @@ def test_a_start_that_clinit_could_not_carry_out_is_answered_with_the_reason(
     assert scene.answer(number) == (stopped if verb is STOP else failed)
 
 
+def test_a_stop_that_failed_is_answered_with_its_end_and_shown_on_every_node() -> None:
+    scene = Scene()
+    number = scene.give()
+    scene.reply(text="stopped")
+    known = scene.story.clinits[scene.owner][G]
+    shown = EntryReport(
+        *("r", Mode.OCF, "stopped"),
+        held=True,
+        unattended=True,
+        exit="exit 3",
+        exit_said="stop: exit 1 (error): umount: target is busy",
+        obeyed=(f"{scene.issuer}.{INC}.{number}",),
+    )
+    scene.show(replace(known, entries=(shown,)))
+    why_not_stopped = "exit 3: stop: exit 1 (error): umount: target is busy"
+    text = f"entry r of {G} may not be stopped, its stop failed: {why_not_stopped}"
+    assert scene.answer(number) == EntryAnswer(INC, ok=False, text=text)
+    for node in (scene.owner, scene.issuer):
+        verdict = verdicts.judge(scene.story.nodes[node].state, G, scene.story.now)
+        failed = f"was to be stopped by an operator, and its stop failed: {why_not_stopped}"
+        assert f"but entry r {failed};" in verdict.why
+        assert verdict.next == "repair what failed, then: mosha stop g r"
+
+
 @pytest.mark.parametrize("verb", EntryVerb)
 def test_a_start_of_what_ended_before_it_was_ready_is_answered_with_its_end(
     verb: EntryVerb,

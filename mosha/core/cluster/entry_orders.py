@@ -78,6 +78,10 @@ def settle(state: MonitorState, group: str, now: float) -> None:
             elif not entry.ready and waits.verb != EntryVerb.STOP:
                 text = f"entry {waits.tag} of {group} has not become ready: {entry.exit}"
                 _answer(state, key, now, ok=False, text=text)
+            elif entry.unattended and waits.verb == EntryVerb.STOP:
+                text = f"entry {waits.tag} of {group} may not be stopped, its stop failed"
+                said = ": ".join(filter(None, (text, entry.exit, entry.exit_said)))
+                _answer(state, key, now, ok=False, text=said)
             else:
                 _answer(state, key, now, ok=True, text=waits.reply)
         elif (report.term, report.wanted) != (waits.term, waits.level):

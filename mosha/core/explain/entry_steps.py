@@ -12,6 +12,8 @@ def next_step(group: str, troubles: Sequence[Trouble]) -> str:
     """Return the next step for a group with entries in trouble, "" if it is only to wait."""
     if any(trouble.kind not in DELIBERATE for trouble in troubles):
         return f"repair it; its output: mosha status {group}, on that node"
+    if failed := [it.tag for it in troubles if it.text.startswith(entries.NOT_STOPPED)]:
+        return f"repair what failed, then: mosha stop {group} {failed[0]}"
     stopped = [trouble for trouble in troubles if _is_to_be_started(trouble)]
     if any(entries.is_outdated(trouble) for trouble in stopped):
         # Alone it is started with the older definition, or not at all.

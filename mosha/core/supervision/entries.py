@@ -39,6 +39,7 @@ NOT_FOUND = frozenset({"exit 126", "exit 127"})
 
 STOPPED = "is stopped by an operator"
 BEING_STOPPED = "is being stopped by an operator"
+NOT_STOPPED = "was to be stopped by an operator, and its stop failed"
 BEING_RESTARTED = "is being restarted by an operator"
 """What is said of `TroubleKind.STOPPED`: in clstat where it is not just `STOPPED`."""
 
@@ -85,7 +86,8 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     have to fail in a row, 0 of others. `severity` is how grave the last failure of an agent was:
     `hard` if it cannot run its service here, `fatal` if on no node. `degraded`: its agent
     says that it works, and that something is wrong with it; `status` says what. `unproven`: it is a
-    monitor, and none of its runs has succeeded since its group came to its level.
+    monitor, and none of its runs has succeeded since its group came to its level. `unattended`: its
+    service may be there although its process is not: that was killed, or could not stop it.
     """
 
     tag: str
@@ -109,6 +111,7 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     obeyed: tuple[str, ...] = ()
     daemonized: int = 0
     ready: bool = True
+    unattended: bool = False
     status: str = ""
     attributes: ProcessAttributes | None = None
     failures_max: int = 0
@@ -210,6 +213,8 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     if kind is TroubleKind.STOPPED:
         text = BEING_RESTARTED if entry.restarting else ""
         text = text or (BEING_STOPPED if entry.state == ProcessState.STOPPING else "")
+        if not text and entry.unattended:
+            text = f"{NOT_STOPPED}: {': '.join(filter(None, (entry.exit, entry.exit_said)))}"
         return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), text)
     if kind is TroubleKind.DEGRADED:
         return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), entry.status)

@@ -102,7 +102,8 @@ def _by_others(process: Process, processes: Iterable[Process], verb: EntryVerb) 
 def nothing_to_do(process: Process, verb: EntryVerb) -> str:
     """Return that an order finds an entry as it wants it, "" if it does not."""
     tag, group = process.entry.tag, process.entry.group
-    if verb is EntryVerb.STOP and process.state is ProcessState.STOPPED:
+    stopped = process.state is ProcessState.STOPPED and not process.unattended
+    if verb is EntryVerb.STOP and stopped:
         return f"entry {tag} of {group} was stopped already"
     waits = process.held or process.state in (ProcessState.PAUSING, ProcessState.RETRYING)
     if verb is EntryVerb.START and not waits:

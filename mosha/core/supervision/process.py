@@ -191,7 +191,12 @@ _UNDOES: dict[type, EntryTrigger] = {
 }
 
 
-_UNDONE_IN = (ProcessState.WAITING, ProcessState.PAUSING, ProcessState.RETRYING)
+_UNDONE_IN = (
+    ProcessState.WAITING,
+    ProcessState.STOPPED,
+    ProcessState.PAUSING,
+    ProcessState.RETRYING,
+)
 
 
 def _meaning(process: Process, event: Event) -> EntryTrigger | None:

@@ -64,10 +64,10 @@ class Process(Struct, frozen=True):
     the entry had to pause although its runs succeeded. `severity` is how grave the end of the last
     run was: what is not soft is not started again. `unstopped`: it was of an agent that could not
     stop its service, or was killed before it was ready: its processes are ended before the next
-    run. `unattended`: a wrapper was killed; its service, which may be there, is stopped by
-    the next one, or before what comes before it. `lost`: an agent, a unit or an address has failed
-    and is not ready again; `asks`: its run waits for SIGTERM before it stops. `succeeded`: a run of
-    it has, since its group came to its level.
+    run. `unattended`: a wrapper was killed, or has failed to stop for an operator; its
+    service, which may be there, is stopped by the next one, or before what comes before it. `lost`:
+    an agent, a unit or an address has failed and is not ready again; `asks`: its run waits for
+    SIGTERM before it stops. `succeeded`: a run of it has, since its group came to its level.
     """
 
     entry: Entry
@@ -108,7 +108,8 @@ class Process(Struct, frozen=True):
     @property
     def may_live(self) -> bool:
         """Whether anything of it may be there that has to be stopped."""
-        return self.state in LIVE or (self.state is ProcessState.WAITING and self.unattended)
+        idle = self.state in (ProcessState.WAITING, ProcessState.STOPPED)
+        return self.state in LIVE or (idle and self.unattended)
 
     @property
     def in_vain(self) -> bool:
@@ -188,8 +189,9 @@ def noted(process: Process, event: Event, now: float) -> Process:
                 unstopped = is_unstopped(mode, code, early=early)
                 lost = lost and severity is Severity.SOFT  # else its group fails
                 process = replace(process, severity=severity, unstopped=unstopped, lost=lost)
-            killed = running and process.entry.mode in ATTENDED and ended.code < 0
-            process = replace(process, unattended=killed, exit=text, said=said)
+            cut = (running and ended.code < 0) or (process.held and not ended.well)
+            left = cut and process.entry.mode in ATTENDED
+            process = replace(process, unattended=left, exit=text, said=said)
             return replace(_without_leader(process), daemonized=daemonized)
         case RestartOrdered(order, in_turn=True):
             gone = replace(afresh(process), ready=False, lost=True, asks=True)

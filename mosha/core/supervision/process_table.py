@@ -79,6 +79,8 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.WAITING, _T.STOP): _S.WAITING,
     (_S.WAITING, _T.UNDO): _S.STOPPING,
     (_S.WAITING, _T.UNDO_ORDERED): _S.STOPPING,
+    (_S.STOPPED, _T.UNDO): _S.STOPPING,
+    (_S.STOPPED, _T.UNDO_ORDERED): _S.STOPPING,
     (_S.PAUSING, _T.UNDO): _S.STOPPING,
     (_S.PAUSING, _T.UNDO_ORDERED): _S.STOPPING,
     (_S.RETRYING, _T.UNDO): _S.STOPPING,

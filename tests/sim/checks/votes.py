@@ -22,12 +22,12 @@ class Votes(Checker):
         self.ran: set[tuple[int, str, int]] = set()
 
     def landed(self, node: int, status: Status, *, late: bool) -> None:
-        if late:
-            return  # it is an echo of what a dead monitor gave, and no vote
         for group, term in status.claims.items():
             line = status.groups.get(group)
             if line is not None and line.active and line.level not in (PLAN_LEVEL, STOP_LEVEL):
-                self.ran.add((node, group, term))
+                self.ran.add((node, group, term))  # what a dead monitor has seen running, too
+        if late:
+            return  # its votes are an echo, and none of its own
         for group, vote in status.votes.items():
             term, candidate = self.given.get((node, group), (0, vote.node))
             again = vote.term == term and vote.node != candidate
