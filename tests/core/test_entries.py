@@ -102,6 +102,21 @@ def test_what_runs_as_an_older_cltab_had_it_is_outdated() -> None:
     assert gone.text == "cltab no longer has it at start"
 
 
+def test_what_was_moved_across_an_agent_is_outdated_and_what_was_moved_otherwise_is_not() -> None:
+    a, disk, b = defined(tag="a"), defined("Filesystem", "ocf", "disk"), defined(tag="b")
+    known = [EntryReport(it.tag, it.mode, "running", command=it.command) for it in (a, disk, b)]
+
+    def moved(*lines: Entry) -> list[str]:
+        found = troubles(known, "start", GroupState.DONE, lines, NOW)
+        assert {trouble.text for trouble in found} <= {"cltab has it in another place"}
+        return [trouble.tag for trouble in found]
+
+    assert moved(a, disk, b) == []
+    assert moved(disk, a, b) == ["a"]
+    assert moved(a, b, disk) == ["b"]
+    assert moved(b, disk, a) == ["a", "b"]
+
+
 @pytest.mark.parametrize(("level", "state"), [("start", "STARTING"), ("plan", "DONE")])
 def test_what_is_on_its_way_or_planned_is_not_outdated(level: str, state: str) -> None:
     assert kinds(entry(command="/bin/old"), level=level, state=state) == []
