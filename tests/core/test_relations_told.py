@@ -115,7 +115,8 @@ def test_each_node_says_of_another_what_its_own_instance_of_the_one_before_is() 
         assert refusal(story, WEB, 2, asked) == (waits, "mosha why db@2")
     edit(story, Wish(WEB, "start", only=(2,), after=(DB,)))
     story.live(2 * T)
-    said = verdict(story, WEB, 1).why
+    said, step = verdict(story, WEB, 1).why, verdict(story, WEB, 1).next
+    assert step == "mosha why db@2"
     assert said == (
         "no node can run it: node 1: only= leaves this node out; node 2: "
         f"{waits}; node 3: only= leaves this node out"

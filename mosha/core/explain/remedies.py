@@ -27,7 +27,7 @@ def remedy_of(state: MonitorState, wish: Wish, now: float) -> str:
         if found:
             return min(found, key=lambda one: one[0])[1]
     # Where a group of `with=` is, what keeps this one out counts, not where that one is not.
-    for names in ({"apart", CAPACITY.name}, {"with"}):
+    for names in ({"apart", CAPACITY.name}, {"with"}, {"after"}):
         keeping = [(case, rule) for case, rule in against if rule.name in names]
         if keeping:  # to move others away helps only a node that has room for it alone
             case, rule = min(keeping, key=lambda one: one[1] is CAPACITY and not fits_alone(one[0]))
