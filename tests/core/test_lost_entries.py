@@ -243,6 +243,16 @@ def test_what_comes_after_one_whose_line_changes_is_stopped_before_and_started_a
     assert "before" not in started
 
 
+def test_what_is_moved_behind_one_is_started_anew_after_it() -> None:
+    entries = tuple(map(entry, (TABLE[1], TABLE[0], *TABLE[2:])))
+    world = at_level_1().tell("1", entries)
+    assert signals(world) == [("before", "INT")]
+    world = world.end("before").settle()
+    assert (launched(world), state_of(world)) == (["before"], "1 DONE")
+    assert list(world.unit.processes)[:2] == ["disk", "before"]
+    assert state_of(world.tell("1", entries)) == "1 DONE"
+
+
 def test_a_stop_that_is_told_meanwhile_stops_all_in_the_usual_order() -> None:
     world = at_level_1().failing("disk").tell("stop")
     for tag in ("check", "db", "web", "before", "ip", "disk", "disk.stop"):

@@ -121,3 +121,11 @@ def test_each_node_says_of_another_what_its_own_instance_of_the_one_before_is() 
         "no node can run it: node 1: only= leaves this node out; node 2: "
         f"{waits}; node 3: only= leaves this node out"
     )
+
+
+def test_the_way_out_of_an_instance_that_a_node_shall_not_have_names_the_group_of_hactl() -> None:
+    story = told(
+        Wish(DB, "start", on_all=True, only=(1, 3)), Wish(WEB, "start", prefer=(1,), after=(DB,))
+    )
+    step = "change only= of db, or take db out of after= of web"
+    assert refusal(story, WEB, 2)[1] == step

@@ -23,7 +23,7 @@ from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.relation_graph import NO_RELATIONS
 from mosha.core.cluster.state import NEVER, Binding, GroupRecord, MonitorState
 from mosha.core.cluster.wording import said
-from mosha.core.instance_names import instance, node_of
+from mosha.core.instance_names import instance, node_of, single
 from mosha.core.status import GroupLine, GroupState, Status
 from mosha.core.tables import BUILT_IN_LEVELS, PLAN_LEVEL, STOP_LEVEL, Wish
 
@@ -210,7 +210,12 @@ def remedy(state: MonitorState, group: str, node: int) -> str:
         if _instance(state, other) is None:
             if state.wish_level(other) != STOP_LEVEL:
                 return f"mosha why {other}"
-            return f"mosha set {other} start, or take {other} out of after= of {group}"
+            name = single(other)
+            apart = f"take {name} out of after= of {group}"
+            wishes = state.hactl.wishes if state.hactl is not None else {}
+            if any(single(it) == name and state.wish_level(it) != STOP_LEVEL for it in wishes):
+                return f"change only= of {name}, or {apart}"
+            return f"mosha set {name} start, or {apart}"
     return "wait until it has stopped, and starts again"
 
 

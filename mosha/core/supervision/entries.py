@@ -8,7 +8,7 @@ it in its status (`Mosha::Entry`), and all show the same in `mosha status` and `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from mosha.core.status import SETTLED, GroupState, Trouble, TroubleKind
 from mosha.core.supervision.failures import STEADY_S, Severity
 from mosha.core.supervision.process_table import ProcessState
+from mosha.core.supervision.stop_order import moved_across
 from mosha.core.tables import (
     PLAN_LEVEL,
     STOP_LEVEL,
@@ -275,7 +276,7 @@ def _outdated(
 ) -> Iterator[Trouble]:
     """Yield entries that differ from the cltab in force: only a tell changes that (C1.16)."""
     wanted = {entry.tag: entry for entry in defined if level_matches(entry.level, level)}
-    moved = _moved([entry.tag for entry in found if entry.tag in wanted], wanted)
+    moved = moved_across([entry.tag for entry in found], [*wanted.values()])
     for entry in found:
         there = wanted.pop(entry.tag, None)
         if there is None:
@@ -290,16 +291,6 @@ def _outdated(
         yield Trouble(entry.tag, TroubleKind.OUTDATED, entry.restarts, for_s, text)
     for tag in wanted:
         yield Trouble(tag, TroubleKind.OUTDATED, 0, 0, "new in cltab, not started yet")
-
-
-def _moved(known: Sequence[str], wanted: Mapping[str, Entry]) -> frozenset[str]:
-    """Return what comes before an agent, a unit or an address, and now after it, or vice versa."""
-    then = {tag: place for place, tag in enumerate(known)}
-    now = {tag: place for place, tag in enumerate(tag for tag in wanted if tag in then)}
-    used = [tag for tag in known if wanted[tag].wrapped]
-    return frozenset(
-        tag for tag in known if any((then[tag] < then[u]) != (now[tag] < now[u]) for u in used)
-    )
 
 
 # --- in words ------------------------------------------------------------------------------

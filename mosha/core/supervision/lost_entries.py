@@ -25,6 +25,7 @@ from mosha.core.supervision.process_events import (
 )
 from mosha.core.supervision.process_record import Process
 from mosha.core.supervision.process_table import ProcessState
+from mosha.core.supervision.stop_order import moved_across
 from mosha.core.tables import Entry
 from mosha.core.tell import EntryOrder
 
@@ -54,9 +55,11 @@ def dependants(
 
 
 def behind(
-    known: Mapping[str, Process], wanted: Iterable[Entry], leaves: Callable[[Process], bool]
+    known: Mapping[str, Process], wanted: Sequence[Entry], leaves: Callable[[Process], bool]
 ) -> frozenset[str]:
     """Return the tags of what comes after the first entry that goes, or that is new at a level.
+
+    What was moved across one of them is among these, too.
 
     `wanted` are the entries of that level, in the order of the file.
     """
@@ -66,7 +69,8 @@ def behind(
         return entry.wrapped and (process is None or leaves(process))
 
     after = itertools.islice(itertools.dropwhile(lambda entry: not is_new(entry), wanted), 1, None)
-    return dependants(tuple(known.values()), leaves) | {entry.tag for entry in after}
+    moved = moved_across([*known], wanted)
+    return dependants(tuple(known.values()), leaves) | moved | {entry.tag for entry in after}
 
 
 def are_started(processes: Sequence[Process]) -> bool:

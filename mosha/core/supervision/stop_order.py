@@ -10,6 +10,21 @@ from collections.abc import Callable, Sequence
 
 from mosha.core.supervision.process_record import Process, Then
 from mosha.core.supervision.process_table import ProcessState
+from mosha.core.tables import Entry
+
+
+def moved_across(before: Sequence[str], entries: Sequence[Entry]) -> frozenset[str]:
+    """Return the tags of what came before an agent, a unit or an address, and now after it, or v.v.
+
+    `before` are the tags in the order of the file as it was, `entries` those of the file as it is.
+    """
+    then = {tag: place for place, tag in enumerate(before)}
+    both = [entry for entry in entries if entry.tag in then]
+    now = {entry.tag: place for place, entry in enumerate(both)}
+    used = [entry.tag for entry in both if entry.wrapped]
+    return frozenset(
+        tag for tag in now if any((then[tag] < then[u]) != (now[tag] < now[u]) for u in used)
+    )
 
 
 def stopped_first(
