@@ -308,6 +308,18 @@ def test_a_restart_of_the_monitor_stops_nothing() -> None:
     assert story.nodes[2].state.record(WEB).bound[DB] == (1, terms[0])
 
 
+def test_after_a_restart_the_file_of_a_dead_node_starts_nothing() -> None:
+    story = told(ORDERED[0], replace(ORDERED[1], level=STOP_LEVEL))
+    story.die(1)
+    edit(story, ORDERED[1])
+    story.start(2, inc=200)
+    story.start(3, inc=300)
+    story.live(T / 2)
+    said = relations.awaited(story.nodes[2].state, WEB, 2)
+    assert said == f"waits for db (after=): node 1 {relations.NOT_SINCE}"
+    assert level_of(story, WEB) == "nowhere"
+
+
 def test_a_restart_stops_nothing_either_while_the_node_of_the_other_was_never_heard() -> None:
     story = told(*ORDERED)
     term = story.clinits[2][WEB].term

@@ -19,6 +19,14 @@ RELATIONS = (
         scenario=STORY,
     ),
     Mutant(
+        "the file that a dead node has left starts what comes after its groups",
+        "S1",
+        "mosha.core.cluster.relations",
+        "return node == state.me or state.view.peer(node).advanced",
+        "return True",
+        test="test_relations.py::test_after_a_restart_the_file_of_a_dead_node_starts_nothing",
+    ),
+    Mutant(
         "a group goes on from its tests without what it comes after",
         "S1",
         RULES,

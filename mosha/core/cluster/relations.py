@@ -113,9 +113,23 @@ def awaited(state: MonitorState, group: str, node: int) -> str:
     if state.relations is NO_RELATIONS:
         return ""
     for other in _before(state, group, node):
-        if _instance(state, other) is None:
+        found = _instance(state, other)
+        if found is None:
             return f"waits for {other} (after=): {where(state, other)}"
+        if not _is_alive(state, found.node):
+            return f"waits for {other} (after=): node {found.node} {NOT_SINCE}"
     return ""
+
+
+NOT_SINCE = "has published nothing since this monitor started"
+
+
+def _is_alive(state: MonitorState, node: int) -> bool:
+    """Say whether a node is known to live: the file that a dead one has left looks fresh at first.
+
+    Nothing is started because of what it says; what runs stays.
+    """
+    return node == state.me or state.view.peer(node).advanced
 
 
 def _instance(state: MonitorState, group: str) -> Binding | None:
@@ -207,7 +221,10 @@ def bind(state: MonitorState, record: GroupRecord) -> None:
 def remedy(state: MonitorState, group: str, node: int) -> str:
     """Return what to do about the group that another one has to come after on a node."""
     for other in _before(state, group, node):
-        if _instance(state, other) is None:
+        found = _instance(state, other)
+        if found is not None and not _is_alive(state, found.node):
+            return f"wait for its next heartbeat, or: mosha why {other}"
+        if found is None:
             if state.wish_level(other) != STOP_LEVEL:
                 return f"mosha why {other}"
             name = single(other)
