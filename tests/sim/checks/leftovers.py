@@ -19,6 +19,9 @@ from tests.sim.checks import Checker
 SLACK = 0.98
 """Clocks differ by half a percent."""
 
+ORDER_ARRIVES_S = 120.0
+"""So long after it was given at most another node reads an order: twice the longest T."""
+
 
 class Leftovers(Checker):
     """What agents have made, on which nodes; and bans."""
@@ -35,6 +38,7 @@ class Leftovers(Checker):
         self._excused: set[tuple[str, int]] = set()
         self._doubted: dict[int, float] = {}  # nodes of which the others may be wrong
         self._bans: dict[tuple[int, str], tuple[float, int]] = {}
+        self._ordered_at: dict[str, float] = {}
         self._terms: dict[tuple[int, str], int] = {}
 
     def made(self, node: int, group: str) -> None:
@@ -72,10 +76,15 @@ class Leftovers(Checker):
         if note.event == "group_banned":
             self.banned(node, str(note.fields["group"]), float(str(note.fields["ban_s"])))
         elif note.event == "order_given":
-            self.lifted(str(note.fields.get("group", "")))
+            group = str(note.fields.get("group", ""))
+            self._ordered_at[single(group)] = self.truth.now()
+            self.lifted(group)
 
     def banned(self, node: int, group: str, ban_s: float) -> None:
-        """Take in that a node bans itself from a group."""
+        """Take in that a node bans itself, unless an order that ends that may be under way."""
+        ordered_at = max(self._ordered_at.get(it, -ORDER_ARRIVES_S) for it in ("", single(group)))
+        if self.truth.now() < ordered_at + ORDER_ARRIVES_S:
+            return
         ends_at = self.truth.now() + SLACK * ban_s
         self._bans[node, group] = ends_at, self._terms.get((node, group), 0)
 
