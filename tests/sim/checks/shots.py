@@ -21,6 +21,9 @@ from tests.sim.world import World
 
 # T of a slow clock.
 PART_OF_T = 0.99
+
+LATE_S = 4.0
+"""So much later at most a status lands than it was composed, in seconds, and one for rounding."""
 LONG_SILENT = 0.6
 """A node that was not heard for this part of T counts as silent, whatever the clocks."""
 
@@ -77,7 +80,7 @@ class Shots(Checker):
     def _hear_of_disarming(self, reader: int, status: Status) -> None:
         now = self.truth.now()
         for number, said in status.disarms.items():
-            left_s = (said.left_s - 1) * PART_OF_T  # it is rounded up, and late
+            left_s = (said.left_s - LATE_S) * PART_OF_T  # it is rounded up, and lands late
             found = Disarmed(number, said.node, now + left_s, now)
             if found[:2] > self.disarmed.get(reader, found)[:2] or reader not in self.disarmed:
                 self.disarmed[reader] = found
